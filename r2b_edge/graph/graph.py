@@ -1,0 +1,173 @@
+"""The graph: tensors with an origin, nodes with one output, nothing else.
+
+Maps are NCHW as in ONNX, with a batch axis of 1 in the types (the interpreter takes any batch); vectors are
+[N, C]. Layouts for a backend (NHWC, packed bits) are the exporters' business.
+
+dtypes:
+    float32  real values
+    bits     +1 and -1; int8 in numpy, one bit in every backend
+    int32    exact dot products of bits
+    bool     only inside a cone before it is probed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from r2b_edge.ops.base import Op
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Shape (batch axis first, 1) and dtype of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def channels(self) -> int:
+        """Size of axis 1."""
+        return self.shape[1]
+
+    @property
+    def is_map(self) -> bool:
+        """True for [N, C, H, W], False for a vector [N, C]."""
+        return len(self.shape) == 4
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a tensor stands in the reference: `onnx tensor = scale * value + offset`.
+
+    Args:
+        onnx: name of the tensor in model.onnx. Its shape may differ by axes of size 1.
+        scale: scalar or [C] along axis 1; 0 where the reference does not show the value.
+        offset: scalar or [C].
+    """
+
+    onnx: str
+    scale: NDArray[np.float32] | float = 1.0
+    offset: NDArray[np.float32] | float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A named value with its type and its origin in the reference."""
+
+    name: str
+    type: TensorType
+    origin: Origin
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One op applied to tensors, by name; exactly one output. `name` is the ONNX node's, for messages."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    output: str
+
+
+BINARY_INPUT = "its input is binary, but "
+"""How the reason of a layer begins that has a binary input and stays float."""
+
+
+@dataclass(frozen=True)
+class LayerFinding:
+    """What the probe said of one Conv, Gemm or MatMul of the model.
+
+    Args:
+        name: the ONNX node.
+        kind: the op that it became.
+        binary: computed with bits.
+        reason: why it stays float, or "".
+        output: the ONNX tensor that it writes.
+        note: what to know of a binary layer, or "".
+    """
+
+    name: str
+    kind: str
+    binary: bool
+    reason: str
+    output: str
+    note: str = ""
+
+    @property
+    def suspect(self) -> bool:
+        """Float although its input is binary: probably meant to be binary."""
+        return not self.binary and self.reason.startswith(BINARY_INPUT)
+
+
+@dataclass
+class Graph:
+    """A network. `nodes` are in execution order; passes edit the graph in place (see r2b_edge.passes)."""
+
+    name: str
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    findings: list[LayerFinding] = field(default_factory=list)
+
+    def producers(self) -> dict[str, Node]:
+        """Map from a tensor's name to the node that writes it."""
+        return {node.output: node for node in self.nodes}
+
+    def consumers(self) -> dict[str, list[Node]]:
+        """Map from a tensor's name to the nodes that read it, in execution order."""
+        readers: dict[str, list[Node]] = {name: [] for name in self.tensors}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                readers[name].append(node)
+        return readers
+
+    def type(self, name: str) -> TensorType:
+        """Type of the tensor `name`."""
+        return self.tensors[name].type
+
+    def add(self, name: str, op: Op, inputs: Iterable[str], output: str, origin: Origin) -> Node:
+        """Append a node and the tensor that it writes, whose type the op's shape rule gives."""
+        node = self.make(name, op, inputs, output, origin)
+        self.nodes.append(node)
+        return node
+
+    def make(self, name: str, op: Op, inputs: Iterable[str], output: str, origin: Origin) -> Node:
+        """As `add`, but leave it to the caller where the node goes."""
+        names = tuple(inputs)
+        kind = op.infer(*(self.type(n) for n in names))
+        self.tensors[output] = Tensor(output, kind, origin)
+        return Node(name, op, names, output)
+
+    def fresh(self, stem: str) -> str:
+        """A tensor name that is not taken yet."""
+        if stem not in self.tensors:
+            return stem
+        return next(
+            f"{stem}~{i}"
+            for i in range(1, len(self.tensors) + 2)
+            if f"{stem}~{i}" not in self.tensors
+        )
+
+    def prune(self) -> None:
+        """Drop nodes that no output needs, and tensors that nobody writes or reads."""
+        needed = set(self.outputs)
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if node.output in needed:
+                needed.update(node.inputs)
+                kept.append(node)
+        self.nodes = kept[::-1]
+        alive = needed | set(self.inputs)
+        self.tensors = {name: t for name, t in self.tensors.items() if name in alive}

@@ -1,0 +1,32 @@
+"""The ops of the graph. An op is a frozen dataclass with a shape rule (`infer`) and a numpy `reference`.
+
+To add one: its class here, one handler in graph/from_onnx, one emitter in each exporter. The contract:
+
+* attributes and constants are fields; array fields are the constants that a backend stores;
+* `infer` raises ValueError on types that do not fit (from_onnx turns it into a message that names the node);
+* `reference` takes and gives numpy arrays for any batch size, and is the meaning of the op;
+* an `elementwise` op names its breakpoints in `kinks`, or the probe cannot see through it.
+"""
+
+from r2b_edge.ops.base import Op
+from r2b_edge.ops.binary import BinaryConv, Step
+from r2b_edge.ops.floating import (
+    Add,
+    AvgPool,
+    ChannelAffine,
+    Clip,
+    Dense,
+    FloatConv,
+    GlobalAvgPool,
+    MaxPool,
+    Mul,
+    PReLU,
+    Sigmoid,
+)
+from r2b_edge.ops.raw import Elementwise, Reshape
+from r2b_edge.ops.windows import Window
+
+__all__ = [
+    "Add", "AvgPool", "BinaryConv", "ChannelAffine", "Clip", "Dense", "Elementwise", "FloatConv",
+    "GlobalAvgPool", "MaxPool", "Mul", "Op", "PReLU", "Reshape", "Sigmoid", "Step", "Window",
+]  # fmt: skip

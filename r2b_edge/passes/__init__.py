@@ -1,0 +1,41 @@
+"""Stage 3: rewrites of the graph. One file a pass, one line in a list.
+
+The contract: a pass is a function `(Graph) -> None` that edits the graph in place, once, and leaves it well formed:
+
+* what the outputs compute stays the same (bits exactly, floats within rounding), a test shows it with the interpreter;
+* every tensor keeps an origin: a tensor that changes its meaning changes its origin with it;
+* a pattern that the pass does not understand is left alone; what no pass understood is refused by `legal`.
+
+`run` verifies the graph after each pass; a violation names the pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from r2b_edge.graph.graph import Graph
+from r2b_edge.graph.spec import verify
+from r2b_edge.passes.binarize import binarize
+from r2b_edge.passes.flip_steps import flip_steps
+from r2b_edge.passes.fold_affine import fold_affine
+from r2b_edge.passes.gate_scale import gate_scale
+from r2b_edge.passes.hoist_mean import hoist_mean
+from r2b_edge.passes.legal import legal
+
+Pass = Callable[[Graph], None]
+
+CANONICAL: Sequence[Pass] = (binarize, hoist_mean, fold_affine, gate_scale, flip_steps, legal)
+"""What every exporter gets."""
+
+
+def run(graph: Graph, passes: Sequence[Pass] = CANONICAL) -> Graph:
+    """Apply the passes in order; the graph is edited in place and returned.
+
+    Raises:
+        UnsupportedError: an op is left that no exporter can express.
+    """
+    for step in passes:
+        step(graph)
+        graph.prune()
+        verify(graph, step.__name__)
+    return graph
