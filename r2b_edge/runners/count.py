@@ -1,0 +1,138 @@
+"""Instructions retired per step, counted by a QEMU plug-in: a figure without noise, but not a time."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from r2b_edge.errors import DeviceError, ToolMissingError
+from r2b_edge.runners import TIME_LIMIT_S
+from r2b_edge.runners.process import ProcessChannel
+from r2b_edge.runners.session import StreamSession
+from r2b_edge.targets import Target
+from r2b_edge.toolchain import elf, find
+
+_PLUGIN = "r2b_count.so"
+_COUNTS = "r2b_counts.bin"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Emulated instructions of one inference.
+
+    Attributes:
+        steps: of each step, the marker's own taken off.
+        overhead: of the markers between the steps, in all; not part of `steps`.
+    """
+
+    steps: tuple[int, ...]
+    overhead: int
+
+
+def obstacle(target: Target) -> str | None:
+    """Why instructions cannot be counted for this target here, or None where they can."""
+    if target.emulator is None:
+        return (
+            f"target {target.name} runs on this machine itself, where nothing counts instructions"
+        )
+    try:
+        qemu = find.tool(target.emulator.argv[0])
+        find.tool("gcc")
+    except ToolMissingError as error:
+        return str(error)
+    usage = subprocess.run(
+        [qemu, "--help"], capture_output=True, text=True, timeout=60, check=False
+    )
+    if not re.search(r"^-plugin\b", usage.stdout, re.MULTILINE):
+        return f"{find.version(qemu)} was built without plug-ins"
+    return None
+
+
+def count_instructions(
+    program: Path,
+    target: Target,
+    inputs: Mapping[int, bytes],
+    folder: Path,
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+) -> Counts:
+    """Run all steps once under the counting plug-in.
+
+    Args:
+        program: a runner built for `target`.
+        target: it has an emulator.
+        inputs: the tensors to load first, by index, in the arena's layout.
+        folder: where the plug-in and its output go; made where it does not exist.
+        time_limit_s: for one request; counting takes several times a plain run.
+
+    Raises:
+        ToolMissingError: `obstacle` says why.
+        DeviceError: the run fails.
+        InputError: `program` is not an ELF runner.
+    """
+    reason = obstacle(target)
+    if reason is not None:
+        raise ToolMissingError(f"instructions cannot be counted: {reason}")
+    assert target.emulator is not None
+    qemu = find.tool(target.emulator.argv[0])
+    marker = elf.symbol_address(program, "r2b_marker")
+    folder.mkdir(parents=True, exist_ok=True)
+    _compile_plugin(qemu, folder)
+
+    # QEMU splits a plug-in's arguments at commas: plain file names, relative to the working folder.
+    plugin = f"./{_PLUGIN},marker={marker:#x},out={_COUNTS}"
+    argv: list[str | Path] = [
+        qemu,
+        *target.emulator.argv[1:],
+        "-plugin",
+        plugin,
+        program.absolute(),
+    ]
+    channel = ProcessChannel(argv, cwd=folder)
+    with StreamSession(channel, time_limit_s) as session:
+        for tensor, data in inputs.items():
+            session.load(tensor, data)
+        steps = session.info().steps
+        session.run_marked(0, steps - 1)
+        session.quit()
+        channel.wait(time.monotonic() + time_limit_s)
+    return _read_counts(folder / _COUNTS, steps)
+
+
+def _read_counts(path: Path, steps: int) -> Counts:
+    data = path.read_bytes()
+    if len(data) != 8 * (steps + 2):  # two markers before the first step, one after each
+        raise DeviceError(f"the plug-in saw {len(data) // 8} markers instead of {steps + 2}")
+    totals = struct.unpack(f"={steps + 2}Q", data)
+    marker, *between = (after - before for before, after in itertools.pairwise(totals))
+    return Counts(tuple(count - marker for count in between), marker * (steps + 1))
+
+
+def _compile_plugin(qemu: Path, folder: Path) -> None:
+    """Compile the plug-in for the interface version of this QEMU: 2 from QEMU 9 on, else 1."""
+    line = find.version(qemu)
+    release = re.search(r"version (\d+)\.", line)
+    if release is None:
+        raise ToolMissingError(f"cannot tell the version of {qemu} from {line!r}")
+    interface = 2 if int(release[1]) >= 9 else 1
+    source = resources.files("r2b_edge.runners").joinpath("qemu_plugin.c").read_bytes()
+    build = ["-std=c11", "-O2", "-shared", "-fPIC", f"-DR2B_PLUGIN_VERSION={interface}"]
+    done = subprocess.run(
+        [find.tool("gcc"), *build, "-x", "c", "-", "-o", folder / _PLUGIN],
+        input=source,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode != 0:
+        first = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise ToolMissingError(
+            f"gcc cannot build QEMU's plug-in: {first}", "apt-get install libc6-dev"
+        )

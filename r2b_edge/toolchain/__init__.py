@@ -1,0 +1,1 @@
+"""Stage 5: find compilers and emulators, build, and measure what was built."""

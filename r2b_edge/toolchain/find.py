@@ -1,0 +1,120 @@
+"""Find compilers, CMake and emulators, and name the Debian package of what is missing.
+
+Nothing here falls back: the tool that was asked for is found, or ToolMissingError says what to install.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from r2b_edge.errors import InputError, ToolMissingError
+from r2b_edge.targets import Target
+
+_PACKAGES = {
+    "cmake": "cmake",
+    "ninja": "ninja-build",
+    "make": "make",
+    "gcc": "gcc libc6-dev",
+    "clang": "clang",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    "qemu-aarch64": "qemu-user",
+}
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler that builds for one target.
+
+    Attributes:
+        kind: its family.
+        path: the executable.
+        version: the first line of `--version`, such as "gcc (Debian 12.2.0-14) 12.2.0".
+    """
+
+    kind: Literal["gcc", "clang"]
+    path: Path
+    version: str
+
+
+def packages(tool: str) -> str:
+    """The Debian packages that bring `tool`, separated by blanks; the tool's own name if unknown."""
+    if tool in _PACKAGES:
+        return _PACKAGES[tool]
+    # gcc-13 and aarch64-linux-gnu-gcc-13 come from gcc-13 and gcc-13-aarch64-linux-gnu.
+    versioned = re.fullmatch(r"(?:(.+)-)?(gcc|clang)-(\d+)", tool)
+    if versioned is None:
+        return tool
+    triple, kind, number = versioned.groups()
+    return f"{kind}-{number}-{triple}" if triple else f"{kind}-{number}"
+
+
+def tool(name: str) -> Path:
+    """The absolute path of the executable `name`.
+
+    Raises:
+        ToolMissingError: it is not on PATH.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise ToolMissingError(f"{name} is not installed", f"apt-get install {packages(name)}")
+    return Path(found).absolute()
+
+
+def version(path: Path) -> str:
+    """The first line that `path --version` prints.
+
+    Raises:
+        ToolMissingError: the tool does not run.
+    """
+    try:
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToolMissingError(
+            f"{path} does not run ({error})", f"apt-get install --reinstall {packages(path.name)}"
+        ) from error
+    return done.stdout.partition("\n")[0].strip()
+
+
+def c_compiler(target: Target, name: str | None = None) -> Compiler:
+    """The C compiler for a target.
+
+    Args:
+        target: what to build for.
+        name: "gcc" (the default), "clang", or one of these with a version, such as "gcc-13".
+
+    Raises:
+        InputError: `name` is none of these.
+        ToolMissingError: it is not installed, or lacks the target's linker and C library.
+    """
+    wanted = re.fullmatch(r"(gcc|clang)(-\d+)?", "gcc" if name is None else name)
+    if wanted is None:
+        raise InputError(f"unknown compiler {name!r}", "use gcc, clang, or such as gcc-13")
+    if wanted[1] == "clang":
+        if target.triple:
+            tool(f"{target.triple}-gcc")  # its linker, start files and C library serve Clang too
+        path = tool(wanted[0])
+        return Compiler("clang", path, version(path))
+    path = tool(f"{target.triple}-{wanted[0]}" if target.triple else wanted[0])
+    return Compiler("gcc", path, version(path))
+
+
+def generator() -> str:
+    """The CMake generator: Ninja where it is installed, else Make.
+
+    Raises:
+        ToolMissingError: neither is installed.
+    """
+    if shutil.which("ninja"):
+        return "Ninja"
+    if shutil.which("make"):
+        return "Unix Makefiles"
+    raise ToolMissingError(
+        "neither ninja nor make is installed", f"apt-get install {packages('ninja')}"
+    )

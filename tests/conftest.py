@@ -1,0 +1,114 @@
+"""What tests of several areas share: tools that may be missing, and one tiny model to build and run."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+import pytest
+
+import r2b_edge.firmware_templates
+from r2b_edge import targets
+from r2b_edge.toolchain.build import Build, build
+
+TESTS = Path(__file__).parent
+TEMPLATES = Path(r2b_edge.firmware_templates.__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --update-golden, for tests that compare with stored files."""
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[..., None]:
+    """require_tool(*names) skips the test where a tool is missing; where CI=true that is a failure."""
+
+    def require(*names: str) -> None:
+        for name in names:
+            if shutil.which(name) is None:
+                if os.environ.get("CI") == "true":
+                    pytest.fail(f"{name} is not installed")
+                pytest.skip(f"{name} is not installed")
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def require_lce() -> None:
+    """Skips the test where Larq Compute Engine has no wheel; fails where it has one, is not there, and CI=true."""
+    from r2b_edge.checking.lce import LceExecutor
+
+    if reason := LceExecutor.available():
+        has_wheel = platform.machine() == "x86_64" and sys.version_info < (3, 13)
+        if has_wheel and os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """tiny_project(target) is a `c/` folder with the hand-written model of tests/runners/tiny_model.c."""
+
+    @functools.cache
+    def make(target_name: str) -> Path:
+        target = targets.load(target_name)
+        c_dir = tmp_path_factory.mktemp(f"tiny-{target_name}") / "c"
+        for source, place in {
+            TEMPLATES / "kernels/r2b.h": "include/r2b.h",
+            TEMPLATES / "kernels/r2b.c": "src/r2b.c",
+            TESTS / "runners/tiny_model.h": "model/tiny.h",
+            TESTS / "runners/tiny_model.c": "model/tiny.c",
+            **{file: f"runner/{file.name}" for file in (TEMPLATES / "project").glob("*.[ch]")},
+        }.items():
+            (c_dir / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, c_dir / place)
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES / "project"), undefined=jinja2.StrictUndefined
+        )
+        for name in ("CMakeLists.txt", "toolchain.cmake"):
+            text = environment.get_template(f"{name}.j2").render(
+                model_name="tiny",
+                sources=["src/r2b.c", "model/tiny.c"],
+                triple=target.triple,
+                processor=target.arch,
+                flags=target.flags,
+            )
+            (c_dir / name).write_text(text)
+        return c_dir
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_build(
+    tiny_project: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    require_tool: Callable[..., None],
+) -> Callable[..., Build]:
+    """tiny_build(target, compiler="gcc", sanitize=False, c_flags="") builds that model, once each."""
+
+    @functools.cache
+    def make(
+        target_name: str, compiler: str = "gcc", sanitize: bool = False, c_flags: str = ""
+    ) -> Build:
+        target = targets.load(target_name)
+        require_tool("cmake", "gcc", compiler)
+        if target.emulator is not None:
+            require_tool(f"{target.triple}-gcc", target.emulator.argv[0])
+        return build(
+            tiny_project(target_name),
+            target,
+            tmp_path_factory.mktemp("build"),
+            compiler=compiler,
+            sanitize=sanitize,
+            defines={"CMAKE_C_FLAGS": c_flags} if c_flags else None,
+        )
+
+    return make
