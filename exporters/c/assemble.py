@@ -1,0 +1,135 @@
+"""One kernel call to one ProgramStep: offsets, constants, the epilogue's fields, and words for the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from r2b_edge.exporters.c import pack
+from r2b_edge.exporters.c.constants import Constants
+from r2b_edge.exporters.c.kernels import Field, align
+from r2b_edge.exporters.c.layout import chw
+from r2b_edge.exporters.c.negotiate import Call
+from r2b_edge.exporters.c.program import Literal, ProgramStep, TileOp
+from r2b_edge.exporters.c.select import Group, Tile
+from r2b_edge.graph.graph import Array, TensorType
+from r2b_edge.ops import ChannelAffine, Clip, PReLU, Step, Window
+
+Types = Mapping[str, TensorType]
+
+
+def workspace(call: Call, types: Types) -> int:
+    """Bytes of arena that a call needs beside its tensors: the kernel's, then row sums for each mean."""
+    group = call.group
+    x, y = types[group.source], types[group.chain[0]]
+    means = sum(tile.kind == "MEAN" for tile in group.tiles)
+    return align(call.kernel.workspace(group.op, x, y)) + means * align(4 * y.channels)
+
+
+def step(
+    index: int,
+    call: Call,
+    types: Types,
+    offsets: Mapping[str, int],
+    work: int,
+    constants: Constants,
+) -> ProgramStep:
+    """Everything that the templates need of a call.
+
+    Args:
+        index: of the step.
+        call: the group and its kernel.
+        types: of the tensors by name.
+        offsets: of the tensors in the arena.
+        work: offset of the workspace.
+        constants: takes the constants up.
+    """
+    group, kernel = call.group, call.kernel
+    x, y = types[group.source], types[group.chain[0]]
+    used: list[str] = []
+
+    def constant(name: str, array: Array, comment: str) -> str:
+        used.append(constants.add(f"step{index}_{name}", array, comment))
+        return used[-1]
+
+    def field(name: str, value: Field) -> Literal:
+        if isinstance(value, np.ndarray):
+            return constant(name, value, f"{group.nodes[0].name}: {name} {list(value.shape)}")
+        return dict(value) if isinstance(value, dict) else value
+
+    fields = {name: field(name, value) for name, value in kernel.pack(group.op, x, y).items()}
+    fields |= {"input": offsets[group.source], "work": work}
+
+    sums = work + align(kernel.workspace(group.op, x, y))
+    tiles = []
+    for k, tile in enumerate(group.tiles):
+        values: dict[str, Literal] = {}
+        for name, array in _arrays(tile, y.channels).items():
+            comment = f"{tile.node.name if tile.node else ''}: {_PURPOSE[tile.kind, name]}"
+            values[name] = constant(f"tile{k}_{name}", array, comment)
+        if tile.node and isinstance(tile.node.op, Clip):
+            values |= {"low": float(tile.node.op.low), "high": float(tile.node.op.high)}
+        if tile.operand or tile.result:
+            values["at"] = offsets[tile.operand or tile.result]
+        if tile.kind == "MEAN":
+            values["work"] = sums
+            sums += align(4 * y.channels)
+        tiles.append(TileOp(tile.kind, values, tile.node.name if tile.node else tile.result))
+
+    channels, height, width = chw(y)
+    return ProgramStep(
+        index=index,
+        kernel=kernel.name,
+        struct=kernel.struct,
+        layer=group.nodes[0].name,
+        nodes=tuple(node.name for node in group.nodes),
+        inputs=tuple(group.reads),
+        outputs=tuple(group.writes),
+        title=_title(group, x, y),
+        fields=fields,
+        epilogue=tuple(tiles),
+        pixels=height * width,
+        channels=channels,
+        constants=tuple(dict.fromkeys(used)),
+        work=(work, workspace(call, types)),
+    )
+
+
+_PURPOSE = {
+    ("AFFINE", "a"): "scale",
+    ("AFFINE", "b"): "offset",
+    ("PRELU", "a"): "slope",
+    ("BITS", "a"): "thresholds",
+    ("BITS", "flip"): "inverted comparisons",
+}
+
+
+def _arrays(tile: Tile, channels: int) -> dict[str, Array]:
+    op = tile.node.op if tile.node else None
+    match op:
+        case ChannelAffine():
+            return {"a": pack.floats(op.scale, channels), "b": pack.floats(op.offset, channels)}
+        case PReLU():
+            return {"a": pack.floats(op.slope, channels)}
+        case Step():
+            limits, flip = pack.thresholds(op)
+            return {"a": limits, "flip": flip} if flip.any() else {"a": limits}
+        case _:
+            return {}
+
+
+def _title(group: Group, x: TensorType, y: TensorType) -> str:
+    name = type(group.op).__name__
+    sizes = f"{_size(x)} -> {_size(y)}"
+    window = getattr(group.op, "window", None)
+    if isinstance(window, Window):
+        kernel = "x".join(map(str, window.kernel))
+        stride = "x".join(map(str, window.strides))
+        return f"{name} {kernel} stride {stride}, {sizes}"
+    return f"{name}, {sizes}"
+
+
+def _size(kind: TensorType) -> str:
+    channels, height, width = chw(kind)
+    return f"{height}x{width}x{channels}" if kind.is_map else f"{channels}"

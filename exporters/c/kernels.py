@@ -1,0 +1,224 @@
+"""The registry: every kernel there is. It drives selection, the generated project and the tests.
+
+To add a kernel: its file in firmware_templates/kernels, its declaration in r2b_kernels.h, one entry in REGISTRY. A
+family is a name that targets list in order of preference; `choose` takes the first kernel that fits. What is listed
+here is tested by tests/c against the ops' references, on random shapes that its `fits` accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from r2b_edge.exporters.bits import words
+from r2b_edge.exporters.c import pack
+from r2b_edge.exporters.c.layout import BITS32, NHWC, Layout, chw
+from r2b_edge.graph.graph import Array, TensorType
+from r2b_edge.ops import AvgPool, BinaryConv, Dense, FloatConv, MaxPool, Op, Window
+
+Field: TypeAlias = "int | Array | dict[str, int]"
+"""A parameter of a kernel: a number, an array that becomes a constant, or a nested struct."""
+
+EXACT_INTEGERS = 2**24
+"""float32 holds every integer below it."""
+
+ALL_TILES = frozenset({
+    "AFFINE", "PRELU", "CLIP", "SIGMOID", "ADD_MAP", "MUL_MAP", "ADD_VECTOR", "MUL_VECTOR", "STORE", "BITS", "MEAN",
+})  # fmt: skip
+"""Every operation of an epilogue, R2B_TILE_<name> in C."""
+
+
+class Pixelwise(Op):
+    """The anchor of a step that is an epilogue only."""
+
+
+@dataclass(frozen=True, eq=False)
+class Repack(Op):
+    """The anchor of a step that only changes a tensor's layout."""
+
+    source: Layout
+    target: Layout
+
+
+Rule: TypeAlias = Callable[[Op, TensorType, TensorType], bool]
+Size: TypeAlias = Callable[[Op, TensorType, TensorType], int]
+Packer: TypeAlias = Callable[[Op, TensorType, TensorType], Mapping[str, Field]]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One C function r2b_<name>(const <struct> *, const r2b_epilogue *, uint8_t *arena, const r2b_parallel *).
+
+    The rules take the anchor's op, the type of its input and the type of its output.
+
+    Args:
+        name: of the function, without the prefix.
+        op: the class of op that it computes.
+        family: the instruction set that it is written for.
+        struct: the C type of its parameters; it has the members `input` and `work`, set by the exporter.
+        source: its file in firmware_templates/kernels.
+        reads: the layout of its input.
+        writes: the layouts of its outputs and of its epilogue's map operands, the preferred one first.
+        pack: its other parameters.
+        workspace: bytes of arena that it needs for itself.
+        fits: False for shapes that it cannot do.
+        tiles: the epilogue's operations that it can do.
+        in_place: True if an output map may take the input's place: each pixel is read before it is written.
+        alignment: of its tensors and of its workspace.
+        over_read: bytes that it may read beyond the end of its input.
+    """
+
+    name: str
+    op: type[Op]
+    family: str
+    struct: str
+    source: str
+    reads: Layout
+    writes: tuple[Layout, ...]
+    pack: Packer
+    workspace: Size
+    fits: Rule = lambda op, x, y: True
+    tiles: frozenset[str] = ALL_TILES
+    in_place: bool = False
+    alignment: int = 16
+    over_read: int = 0
+
+
+def choose(
+    op: Op,
+    x: TensorType,
+    y: TensorType,
+    tiles: Iterable[str],
+    families: Iterable[str],
+    registry: Iterable[Kernel],
+) -> Kernel | None:
+    """The first kernel of the first family that computes `op` on these types with these tile operations."""
+    needed = set(tiles)
+    known = list(registry)
+    for family in families:
+        for kernel in known:
+            right = kernel.family == family and isinstance(op, kernel.op)
+            if right and needed <= kernel.tiles and kernel.fits(op, x, y):
+                return kernel
+    return None
+
+
+def align(size: int, alignment: int = 16) -> int:
+    """The next multiple of `alignment`."""
+    return -(-size // alignment) * alignment
+
+
+def window_fields(window: Window, x: TensorType, y: TensorType) -> dict[str, int]:
+    """The r2b_window of a window over a map."""
+    in_channels, in_height, in_width = chw(x)
+    out_channels, out_height, out_width = chw(y)
+    return {
+        "in_height": in_height,
+        "in_width": in_width,
+        "in_channels": in_channels,
+        "out_height": out_height,
+        "out_width": out_width,
+        "out_channels": out_channels,
+        "kernel_y": window.kernel[0],
+        "kernel_x": window.kernel[1],
+        "stride_y": window.strides[0],
+        "stride_x": window.strides[1],
+        "dilation_y": window.dilations[0],
+        "dilation_x": window.dilations[1],
+        "pad_top": window.pads[0],
+        "pad_left": window.pads[1],
+    }
+
+
+def _tile_bytes(op: Op, x: TensorType, y: TensorType) -> int:
+    return align(4 * y.channels)
+
+
+def _bconv_fits(op: Op, x: TensorType, y: TensorType) -> bool:
+    assert isinstance(op, BinaryConv)
+    taps = op.weight[0].size
+    return y.channels % op.groups == 0 and taps < EXACT_INTEGERS and op.pad_value in (-1, 0, 1)
+
+
+def _bconv_workspace(op: Op, x: TensorType, y: TensorType) -> int:
+    assert isinstance(op, BinaryConv)
+    _, channels, kernel_y, kernel_x = op.weight.shape
+    return align(4 * y.channels) + 4 * kernel_y * kernel_x * words(channels)
+
+
+def _bconv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, BinaryConv)
+    return {
+        "window": window_fields(op.window, x, y),
+        "groups": op.groups,
+        "pad_value": op.pad_value,
+        "weights": pack.binary_weights(op.weight),
+    }
+
+
+def _fconv_fits(op: Op, x: TensorType, y: TensorType) -> bool:
+    assert isinstance(op, FloatConv)
+    return y.channels % op.groups == 0
+
+
+def _fconv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, FloatConv)
+    return {
+        "window": window_fields(op.window, x, y),
+        "groups": op.groups,
+        "weights": pack.conv_weights(op.weight),
+        "bias": pack.floats(op.bias, y.channels),
+    }
+
+
+def _dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, Dense)
+    return {
+        "in_channels": x.channels,
+        "out_channels": y.channels,
+        "weights": pack.floats(op.weight),
+        "bias": pack.floats(op.bias, y.channels),
+    }
+
+
+def _pool_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, MaxPool | AvgPool)
+    count_pad = int(isinstance(op, AvgPool) and op.count_include_pad)
+    return {"window": window_fields(op.window, x, y), "count_pad": count_pad}
+
+
+def _map_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    channels, height, width = chw(x)
+    return {"height": height, "width": width, "channels": channels}
+
+
+_OUT = (NHWC, BITS32)
+
+REGISTRY: tuple[Kernel, ...] = (
+    Kernel(
+        "bconv_portable", BinaryConv, "portable", "r2b_bconv", "r2b_bconv_portable.c",
+        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits,
+    ),
+    Kernel(
+        "fconv_portable", FloatConv, "portable", "r2b_fconv", "r2b_fconv_portable.c",
+        NHWC, _OUT, _fconv_fields, _tile_bytes, _fconv_fits,
+    ),
+    Kernel(
+        "dense_portable", Dense, "portable", "r2b_dense", "r2b_dense_portable.c",
+        NHWC, _OUT, _dense_fields, _tile_bytes,
+    ),
+    Kernel(
+        "maxpool_portable", MaxPool, "portable", "r2b_pool", "r2b_pool_portable.c",
+        NHWC, _OUT, _pool_fields, _tile_bytes,
+    ),
+    Kernel(
+        "avgpool_portable", AvgPool, "portable", "r2b_pool", "r2b_pool_portable.c",
+        NHWC, _OUT, _pool_fields, _tile_bytes,
+    ),
+    Kernel(
+        "map_portable", Pixelwise, "portable", "r2b_map", "r2b_map_portable.c",
+        NHWC, _OUT, _map_fields, _tile_bytes, in_place=True,
+    ),
+)  # fmt: skip
+"""One line a kernel; within a family the first that fits is taken."""

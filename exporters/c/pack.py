@@ -1,0 +1,46 @@
+"""Constants as the kernels want them: binary weights at one bit each, thresholds, floats."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from r2b_edge.exporters.c.layout import Words, pack_words
+from r2b_edge.graph.graph import Array
+from r2b_edge.ops import Step
+from r2b_edge.ops.base import Floats
+
+
+def floats(values: Array, channels: int | None = None) -> Floats:
+    """Contiguous float32; a single value is repeated to [channels] where these are given."""
+    out = np.ascontiguousarray(values, dtype=np.float32)
+    if channels is not None and out.size == 1:
+        return np.full(channels, out.reshape(-1)[0], dtype=np.float32)
+    return out
+
+
+def binary_weights(weight: Array) -> Words:
+    """Weights [O, C, KH, KW] of +-1 to words [O, KH, KW, ceil(C / 32)], bit 1 for -1."""
+    return pack_words(weight.transpose(0, 2, 3, 1) < 0)
+
+
+def conv_weights(weight: Array) -> Floats:
+    """Weights [O, C, KH, KW] to [KH, KW, C, O]."""
+    return floats(weight.transpose(2, 3, 1, 0))
+
+
+def thresholds(step: Step) -> tuple[Floats, Words]:
+    """A step's thresholds t' [C] and flip words [ceil(C / 32)], for bit = (x < t') ^ flip, 1 for -1.
+
+    For a number x (a NaN gives the flip bit):
+        rising:   -1 where not x >= t, that is x < t:                     t' = t,           flip = 0.
+        falling:  -1 where not x <= t. Between t and the next float above it, next(t), lies no float, so that
+                  x <= t is x < next(t), and -1 where not x < next(t):    t' = next(t),     flip = 1.
+        falling with t = +inf is +1 always; as there is nothing above:    t' = -inf,        flip = 0.
+    Comparisons take -0.0 as +0.0, in C as in the op; next(+-0.0) is the least positive float.
+    """
+    falling = step.direction < 0
+    always = falling & np.isposinf(step.threshold)
+    with np.errstate(over="ignore"):  # next(the greatest float) is +inf, which is right
+        above = np.nextafter(step.threshold, np.float32(np.inf), dtype=np.float32)
+    limit = np.where(always, -np.float32(np.inf), np.where(falling, above, step.threshold))
+    return floats(limit), pack_words(falling & ~always)

@@ -1,0 +1,150 @@
+"""A Program to the files of the C project. The templates hold the C; here are number formats and safe comments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from r2b_edge.errors import InputError
+from r2b_edge.exporters.c.build import Target
+from r2b_edge.exporters.c.layout import chw
+from r2b_edge.exporters.c.program import Constant, Program, ProgramTensor
+from r2b_edge.graph.graph import Array
+
+PER_LINE = 8
+
+
+def write(program: Program, target: Target, out: Path) -> None:
+    """Write the C project.
+
+    Args:
+        program: what to write.
+        target: gives the cross-compiler and its flags.
+        out: the folder, made if it is missing.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    try:
+        for path, content in render(program, target):
+            file = out / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"cannot write the C project: {error}") from error
+
+
+def render(program: Program, target: Target) -> Iterator[tuple[str, bytes]]:
+    """Every file of the project: its path in it and its content. The same program gives the same bytes."""
+    templates = files("r2b_edge.firmware_templates")
+    kernels = templates / "kernels"
+    for name in ("r2b.h", "r2b_kernels.h"):
+        yield f"include/{name}", (kernels / name).read_bytes()
+    for name in program.sources:
+        yield f"src/{name}", (kernels / name).read_bytes()
+    for file in _sorted(templates / "project"):
+        if file.name.endswith((".c", ".h")):
+            yield f"runner/{file.name}", file.read_bytes()
+    yield "LICENSE", (templates / "LICENSE").read_bytes()
+
+    name = program.name
+    sources = [f"src/{s}" for s in program.sources] + [f"model/{name}.c", f"model/{name}_weights.c"]
+    values = {
+        "program": program,
+        "target": target,
+        "index_of": {t.name: t.index for t in program.tensors},
+        "model_name": name,
+        "sources": sources,
+        "triple": target.triple,
+        "processor": target.triple.split("-")[0],
+        "flags": list(target.flags),
+    }
+    for template, path in (
+        ("model/model.h.j2", f"model/{name}.h"),
+        ("model/model.c.j2", f"model/{name}.c"),
+        ("model/weights.h.j2", f"model/{name}_weights.h"),
+        ("model/weights.c.j2", f"model/{name}_weights.c"),
+        ("model/README.md.j2", "README.md"),
+        ("project/CMakeLists.txt.j2", "CMakeLists.txt"),
+        ("project/toolchain.cmake.j2", "toolchain.cmake"),
+    ):
+        environment = _environment(trim=template.startswith("model/"))
+        yield path, environment.get_template(template).render(values).encode("utf-8")
+
+
+def _sorted(folder: Traversable) -> list[Traversable]:
+    return sorted(folder.iterdir(), key=lambda file: file.name)
+
+
+def _environment(trim: bool) -> jinja2.Environment:
+    """Templates by path; with `trim`, a line that holds a block tag only leaves nothing behind."""
+    environment = jinja2.Environment(  # noqa: S701 - C, not HTML
+        loader=jinja2.FunctionLoader(
+            lambda name: files("r2b_edge.firmware_templates").joinpath(name).read_text("utf-8")
+        ),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=trim,
+        lstrip_blocks=trim,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "comment": comment,
+        "number": number,
+        "rows": rows,
+        "hwc": hwc,
+        "shape": lambda tensor: f"{tensor.layout.name} {list(hwc(tensor))}",
+        "c_type": lambda constant: "float" if constant.array.dtype == np.float32 else "uint32_t",
+    }
+    return environment
+
+
+def comment(text: str) -> str:
+    """Text that a model supplied, fit for a comment or Markdown: one line of harmless ASCII, at most 80 characters.
+
+    Nothing that ends a comment, continues a line or makes a trigraph is left.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_ .,:;=+\-/()\[\]@]", "_", text)
+    return safe if len(safe) <= 80 else safe[:77] + "..."
+
+
+def number(value: int | float) -> str:
+    """A C literal of exactly this integer or float32."""
+    return (
+        str(int(value))
+        if isinstance(value, int | np.integer)
+        else _float(f"{np.float32(value):.9g}")
+    )
+
+
+def hwc(tensor: ProgramTensor) -> tuple[int, int, int]:
+    """Height, width and channels; a vector is a 1x1 map."""
+    channels, height, width = chw(tensor.type)
+    return height, width, channels
+
+
+def _float(text: str) -> str:
+    if text in _NAMED:
+        return _NAMED[text]
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
+
+
+_NAMED = {"inf": "INFINITY", "-inf": "-INFINITY", "nan": "NAN"}
+
+
+def rows(constant: Constant) -> Iterator[str]:
+    """The values of a constant as lines of C; nine significant digits give a float32 back exactly."""
+    literals = _literals(constant.array.reshape(-1))
+    for i in range(0, len(literals), PER_LINE):
+        yield ", ".join(literals[i : i + PER_LINE])
+
+
+def _literals(flat: Array) -> list[str]:
+    if flat.dtype == np.float32:
+        return [_float(f"{value:.9g}") for value in flat.tolist()]
+    return [f"0x{value:08x}" for value in flat.tolist()]

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT-0
+//
+// r2b_dense_portable.c: a fully connected layer in float32.
+//
+// Each output sums LANES interleaved parts, which a compiler keeps in vector registers without reordering anything.
+#include "r2b_kernels.h"
+
+enum { LANES = 32 };
+
+static float dot(const float *restrict x, const float *restrict w, int32_t count) {
+    float sum = 0;
+    int32_t i = 0;
+    if (count >= LANES) {
+        float lane[LANES] = {0};
+        for (; i + LANES <= count; i += LANES) {
+            for (int32_t k = 0; k < LANES; k++) lane[k] = r2b_multiply_add(x[i + k], w[i + k], lane[k]);
+        }
+        for (int32_t k = 0; k < LANES; k++) sum += lane[k];
+    }
+    for (; i < count; i++) sum = r2b_multiply_add(x[i], w[i], sum);
+    return sum;
+}
+
+void r2b_dense_portable(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel) {
+    const float *const input = (const float *)(const void *)(arena + layer->input);
+    float *const tile = (float *)(void *)(arena + layer->work);
+    (void)parallel;
+
+    r2b_epilogue_begin(epilogue, arena);
+    for (int32_t o = 0; o < layer->out_channels; o++) {
+        tile[o] = dot(input, layer->weights + o * layer->in_channels, layer->in_channels) + layer->bias[o];
+    }
+    r2b_epilogue_tile(epilogue, arena, 0, tile);
+    r2b_epilogue_row(epilogue, arena);
+    r2b_epilogue_end(epilogue, arena);
+}

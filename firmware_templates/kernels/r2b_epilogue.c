@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT-0
+//
+// r2b_epilogue.c: the tile operations, in plain C. See r2b_kernels.h.
+#include <string.h>
+
+#include "r2b_kernels.h"
+
+// exp(x) for |x| <= 88, error at most 1 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, so exp(x) = 2^n exp(r).
+// n ln 2 is taken off in two parts (the first has 15 trailing zero bits, hence n * LN2_HIGH is exact); exp(r) is
+// its Taylor polynomial of degree 7, whose remainder is below 0.4^8 / 8! < 2^-25 of exp(r).
+static inline float exp_small(float x) {
+    const float LOG2_E = 1.44269504f;
+    const float LN2_HIGH = 0.693359375f;
+    const float LN2_LOW = -2.12194440e-4f;
+    const float ROUND = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    const float n = (x * LOG2_E + ROUND) - ROUND;
+    const float r = (x - n * LN2_HIGH) - n * LN2_LOW;
+    float p = 1.0f / 5040.0f;
+    p = p * r + 1.0f / 720.0f;
+    p = p * r + 1.0f / 120.0f;
+    p = p * r + 1.0f / 24.0f;
+    p = p * r + 1.0f / 6.0f;
+    p = p * r + 0.5f;
+    p = p * r * r + r;
+    const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;  // the float 2^n; -127 <= n <= 127
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return power * p + power;
+}
+
+// Error at most 3 ulp for x >= -87 (tests/c measures it); below, the result stays at that of -87, which is 1.6e-38.
+float r2b_sigmoid(float x) {
+    const float y = x >= -87.0f ? (x > 87.0f ? 87.0f : x) : -87.0f;  // a NaN becomes -87: exp_small needs a number
+    const float value = 1.0f / (1.0f + exp_small(-y));
+    return x == x ? value : x;
+}
+
+static void pack_bits(const r2b_tile_op *op, uint32_t *restrict words, const float *restrict tile, int32_t channels) {
+    const float *restrict threshold = op->a;
+    int32_t c = 0;
+    for (; c + 32 <= channels; c += 32) {
+        uint32_t word = 0;
+        for (int32_t i = 0; i < 32; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;
+        words[c / 32] = word ^ (op->flip ? op->flip[c / 32] : 0u);
+    }
+    if (c < channels) {
+        uint32_t word = 0;
+        for (int32_t i = 0; c + i < channels; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;
+        words[c / 32] = word ^ (op->flip ? op->flip[c / 32] : 0u);
+    }
+}
+
+void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, float *tile) {
+    const int32_t channels = epilogue->channels;
+    const int32_t base = pixel * channels;
+    float *const restrict t = tile;
+    for (int32_t k = 0; k < epilogue->count; k++) {
+        const r2b_tile_op *const op = &epilogue->ops[k];
+        const float *const restrict a = op->a;
+        const float *const restrict b = op->b;
+        float *const restrict m = (float *)(void *)(arena + op->at);
+        switch (op->kind) {
+            case R2B_TILE_AFFINE:
+                for (int32_t c = 0; c < channels; c++) t[c] = a[c] * t[c] + b[c];
+                break;
+            case R2B_TILE_PRELU:
+                for (int32_t c = 0; c < channels; c++) t[c] = t[c] >= 0 ? t[c] : a[c] * t[c];
+                break;
+            case R2B_TILE_CLIP: {
+                const float low = op->low;
+                const float high = op->high;
+                for (int32_t c = 0; c < channels; c++) {
+                    const float raised = t[c] < low ? low : t[c];
+                    t[c] = raised > high ? high : raised;
+                }
+                break;
+            }
+            case R2B_TILE_SIGMOID:
+                for (int32_t c = 0; c < channels; c++) t[c] = r2b_sigmoid(t[c]);
+                break;
+            case R2B_TILE_ADD_MAP:
+                for (int32_t c = 0; c < channels; c++) t[c] += m[base + c];
+                break;
+            case R2B_TILE_MUL_MAP:
+                for (int32_t c = 0; c < channels; c++) t[c] *= m[base + c];
+                break;
+            case R2B_TILE_ADD_VECTOR:
+                for (int32_t c = 0; c < channels; c++) t[c] += m[c];
+                break;
+            case R2B_TILE_MUL_VECTOR:
+                for (int32_t c = 0; c < channels; c++) t[c] *= m[c];
+                break;
+            case R2B_TILE_STORE:
+                memcpy(m + base, t, (size_t)channels * sizeof(float));
+                break;
+            case R2B_TILE_BITS: {
+                uint32_t *const words = (uint32_t *)(void *)(arena + op->at);
+                pack_bits(op, words + pixel * ((channels + 31) / 32), t, channels);
+                break;
+            }
+            case R2B_TILE_MEAN: {
+                float *const restrict row = (float *)(void *)(arena + op->work);
+                for (int32_t c = 0; c < channels; c++) row[c] += t[c];
+                break;
+            }
+        }
+    }
+}
+
+// A mean is summed in two levels, rows and then their total, so that a float32 sum over a whole map stays near the
+// rounding of a single addition. The total lies in the result until the end.
+void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena) {
+    const size_t bytes = (size_t)epilogue->channels * sizeof(float);
+    for (int32_t k = 0; k < epilogue->count; k++) {
+        const r2b_tile_op *const op = &epilogue->ops[k];
+        if (op->kind != R2B_TILE_MEAN) continue;
+        memset(arena + op->at, 0, bytes);
+        memset(arena + op->work, 0, bytes);
+    }
+}
+
+void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena) {
+    for (int32_t k = 0; k < epilogue->count; k++) {
+        const r2b_tile_op *const op = &epilogue->ops[k];
+        if (op->kind != R2B_TILE_MEAN) continue;
+        float *const restrict total = (float *)(void *)(arena + op->at);
+        float *const restrict row = (float *)(void *)(arena + op->work);
+        for (int32_t c = 0; c < epilogue->channels; c++) {
+            total[c] += row[c];
+            row[c] = 0;
+        }
+    }
+}
+
+void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena) {
+    for (int32_t k = 0; k < epilogue->count; k++) {
+        const r2b_tile_op *const op = &epilogue->ops[k];
+        if (op->kind != R2B_TILE_MEAN) continue;
+        float *const total = (float *)(void *)(arena + op->at);
+        for (int32_t c = 0; c < epilogue->channels; c++) total[c] /= (float)epilogue->pixels;
+    }
+}

@@ -1,0 +1,231 @@
+"""Random layers of every kind, with random epilogues, and a Real-to-Binary net in small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from r2b_edge.exporters.c.kernels import Kernel, Pixelwise
+from r2b_edge.graph.graph import Array, Graph
+from r2b_edge.ops import (
+    Add,
+    AvgPool,
+    BinaryConv,
+    ChannelAffine,
+    Clip,
+    Dense,
+    FloatConv,
+    GlobalAvgPool,
+    MaxPool,
+    Mul,
+    Op,
+    PReLU,
+    Sigmoid,
+    Step,
+    Window,
+)
+
+from .harness import Builder
+
+LAYERS_A_KERNEL = 24
+
+
+def step(b: Builder, channels: int) -> Step:
+    """Thresholds of every kind: constant channels, both zeros, integers that a dot product hits."""
+    special = np.array([np.inf, -np.inf, 0.0, -0.0, 1.0, -3.0, 1e-45], dtype=np.float32)
+    usual = b.rng.choice(special, size=channels)
+    threshold = np.where(b.rng.random(channels) < 0.5, usual, b.floats(channels))
+    return Step(threshold.astype(np.float32), b.signs(channels))
+
+
+def window(b: Builder, height: int, width: int, largest_pad: int = 3) -> Window:
+    """A window that fits into the map: pads on each side by itself, strides, dilations."""
+    while True:
+        kernel = tuple(int(k) for k in b.rng.choice([1, 2, 3, 5], size=2))
+        pads = tuple(int(p) for p in b.rng.integers(0, largest_pad + 1, size=4))
+        w = Window(
+            kernel,
+            tuple(int(s) for s in b.rng.integers(1, 4, size=2)),
+            pads,
+            tuple(int(d) for d in b.rng.integers(1, 3, size=2)),
+        )
+        try:
+            w.output_size(height, width)
+        except ValueError:
+            continue
+        return w
+
+
+def size(b: Builder) -> tuple[int, int]:
+    height, width = b.rng.integers(1, 10, size=2)
+    return int(height), int(width)
+
+
+def groups_of(b: Builder) -> tuple[int, int, int]:
+    """Groups, input channels, output channels."""
+    groups = int(b.rng.choice([1, 1, 1, 2, 3, 5]))
+    most = 70 // groups
+    inside, outside = b.rng.integers(1, most + 1, size=2)
+    if b.rng.random() < 0.3:
+        inside = 32
+    return groups, groups * int(inside), groups * int(outside)
+
+
+def fan_in(weight: Array) -> Array:
+    """Scaled so that a sum is about as large as its terms: a sigmoid behind it is not driven to its ends."""
+    return (weight / np.sqrt(weight[0].size)).astype(np.float32)
+
+
+def binary_conv(b: Builder) -> str:
+    groups, channels, outputs = groups_of(b)
+    height, width = size(b)
+    w = window(b, height, width)
+    bits = b.add(step(b, channels), b.input(1, channels, height, width))
+    weight = b.signs(outputs, channels // groups, *w.kernel)
+    return b.add(BinaryConv(weight, w, int(b.rng.integers(-1, 2)), groups), bits)
+
+
+def float_conv(b: Builder) -> str:
+    groups, channels, outputs = groups_of(b)
+    height, width = size(b)
+    w = window(b, height, width)
+    weight = fan_in(b.floats(outputs, channels // groups, *w.kernel))
+    return b.add(
+        FloatConv(weight, b.floats(outputs), w, groups), b.input(1, channels, height, width)
+    )
+
+
+def dense(b: Builder) -> str:
+    inputs, outputs = (int(n) for n in b.rng.integers(1, 140, size=2))
+    return b.add(Dense(fan_in(b.floats(outputs, inputs)), b.floats(outputs)), b.input(1, inputs))
+
+
+def pooled(b: Builder) -> tuple[str, Window]:
+    channels = int(b.rng.integers(1, 71))
+    height, width = size(b)
+    while True:
+        w = window(b, height, width, largest_pad=1)
+        ones = np.ones((1, 1, height, width), dtype=np.float32)
+        narrow = all(pad < k for pad, k in zip(w.pads, w.kernel * 2, strict=True))
+        if narrow and w.patches(ones, 0.0).sum(axis=(4, 5)).min() > 0:  # each window sees the map
+            return b.input(1, channels, height, width), w
+
+
+def max_pool(b: Builder) -> str:
+    x, w = pooled(b)
+    return b.add(MaxPool(w), x)
+
+
+def avg_pool(b: Builder) -> str:
+    x, w = pooled(b)
+    return b.add(AvgPool(w, bool(b.rng.integers(2))), x)
+
+
+def pixelwise(b: Builder) -> str:
+    channels = int(b.rng.integers(1, 71))
+    shape = (1, channels) if b.rng.random() < 0.3 else (1, channels, *size(b))
+    return b.input(*shape)
+
+
+LAYERS: dict[type[Op], Callable[[Builder], str]] = {
+    BinaryConv: binary_conv,
+    FloatConv: float_conv,
+    Dense: dense,
+    MaxPool: max_pool,
+    AvgPool: avg_pool,
+    Pixelwise: pixelwise,
+}
+"""A random layer for each class of op in the registry: its value, in a graph with its own inputs."""
+
+
+def epilogue(b: Builder, value: str) -> list[str]:
+    """Random elementwise nodes after a value; what is given back must be the graph's outputs."""
+    outputs = []
+    kind = b.graph.type(value)
+    channels = kind.channels
+    for _ in range(int(b.rng.integers(0, 6))):
+        constants = 1 if b.rng.random() < 0.1 else channels
+        low, high = sorted(b.floats(2).tolist())
+        low, high = ((low, high), (0.0, np.inf), (-np.inf, high))[int(b.rng.integers(3))]
+        match int(b.rng.integers(6)):
+            case 0:
+                value = b.add(ChannelAffine(b.floats(constants), b.floats(constants)), value)
+            case 1:
+                value = b.add(PReLU(b.floats(constants)), value)
+            case 2:
+                value = b.add(Clip(low, high), value)
+            case 3:
+                value = b.add(Sigmoid(), value)
+            case 4:
+                value = b.add([Add(), Mul()][int(b.rng.integers(2))], value, b.input(*kind.shape))
+            case 5 if kind.is_map:
+                value = b.add([Add(), Mul()][int(b.rng.integers(2))], b.input(1, channels), value)
+        if b.rng.random() < 0.15:
+            outputs.append(value)
+    taps: list[Op] = [step(b, channels)] + ([GlobalAvgPool()] if kind.is_map else [])
+    outputs += [b.add(op, value) for op in taps if b.rng.random() < 0.6]
+    if b.rng.random() < 0.6 or not outputs:
+        outputs.append(value)
+    computed = {node.output for node in b.graph.nodes}
+    return [name for name in dict.fromkeys(outputs) if name in computed] or [
+        b.add(step(b, channels), value)
+    ]
+
+
+def layers(kernel: Kernel, seed: int) -> Graph:
+    """A graph of independent random layers of a kernel's op."""
+    b = Builder(seed)
+    outputs: list[str] = []
+    for _ in range(LAYERS_A_KERNEL):
+        outputs += epilogue(b, LAYERS[kernel.op](b))
+    return b.done(*outputs)
+
+
+def real_to_binary(channels: int = 8, units: int = 2, size: int = 8, swap: bool = False) -> Graph:
+    """A stem, Real-to-Binary units, a downsample between them, a classifier. `swap` exchanges operands."""
+    b = Builder(1)
+
+    def two(op: Op, first: str, second: str) -> str:
+        return b.add(op, *((second, first) if swap else (first, second)))
+
+    def unit(x: str, inputs: int, outputs: int, stride: int) -> str:
+        around = Window((3, 3), (stride, stride), (1, 1, 1, 1))
+        bits = b.add(Step(b.floats(inputs) / 4, b.signs(inputs)), x)
+        conv = b.add(BinaryConv(b.signs(outputs, inputs, 3, 3), around), bits)
+        scaled = b.add(ChannelAffine(b.floats(outputs) / 9, b.floats(outputs)), conv)
+        hidden = b.add(Dense(b.floats(4, inputs), b.floats(4)), b.add(GlobalAvgPool(), x))
+        gate = b.add(
+            Dense(b.floats(outputs, 4), b.floats(outputs)), b.add(Clip(0.0, np.inf), hidden)
+        )
+        gated = two(Mul(), scaled, b.add(Sigmoid(), gate))
+        bent = b.add(PReLU(b.floats(outputs)), gated)
+        if stride == 1:
+            return two(Add(), bent, x)
+        half = b.add(AvgPool(Window((2, 2), (2, 2))), x)
+        down = b.add(
+            FloatConv(b.floats(outputs, inputs, 1, 1), b.floats(outputs), Window((1, 1))), half
+        )
+        return two(Add(), bent, down)
+
+    image = b.input(1, 3, size, size)
+    stem = FloatConv(
+        b.floats(channels, 3, 3, 3) / 5, b.floats(channels), Window((3, 3), (1, 1), (1, 1, 1, 1))
+    )
+    x = b.add(MaxPool(Window((2, 2), (2, 2))), b.add(Clip(0.0, np.inf), b.add(stem, image)))
+    for _ in range(units):
+        x = unit(x, channels, channels, 1)
+    x = unit(x, channels, 2 * channels, 2)
+    scores = b.add(Dense(b.floats(10, 2 * channels), b.floats(10)), b.add(GlobalAvgPool(), x))
+    return b.done(scores)
+
+
+def random_inputs(graph: Graph, seed: int) -> dict[str, Array]:
+    """An input for each of the graph's: integers now and then, so that thresholds are hit exactly."""
+    rng = np.random.default_rng(seed)
+    values: dict[str, Array] = {}
+    for name in graph.inputs:
+        x = rng.normal(size=graph.type(name).shape, scale=2.0)
+        x = np.where(rng.random(x.shape) < 0.2, np.round(x), x)
+        values[name] = x.astype(np.float32)
+    return values

@@ -1,0 +1,170 @@
+"""Builds graphs by hand, and runs their generated C in one program for all."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.c.render import render
+from r2b_edge.graph.graph import Array, Graph, Origin, Tensor, TensorType
+from r2b_edge.graph.spec import verify
+from r2b_edge.ops import Op
+
+HERE = Path(__file__).parent
+STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A stand-in for a target: what the exporter asks of one."""
+
+    name: str = "host"
+    families: tuple[str, ...] = ("portable",)
+    triple: str = ""
+    flags: tuple[str, ...] = ()
+
+
+@dataclass
+class Builder:
+    """A graph, node by node, with seeded constants."""
+
+    seed: int = 0
+    graph: Graph = field(default_factory=lambda: Graph("hand-made"))
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+
+    def floats(self, *shape: int) -> Array:
+        return self.rng.normal(size=shape).astype(np.float32)
+
+    def signs(self, *shape: int) -> Array:
+        return self.rng.choice(np.array([-1, 1], dtype=np.int8), size=shape)
+
+    def input(self, *shape: int) -> str:
+        name = self.graph.fresh("input")
+        self.graph.tensors[name] = Tensor(name, TensorType(shape), Origin(name))
+        self.graph.inputs.append(name)
+        return name
+
+    def add(self, op: Op, *inputs: str, name: str = "") -> str:
+        output = self.graph.fresh(name or type(op).__name__.lower())
+        self.graph.add(f"node {output}", op, inputs, output, Origin(output))
+        return output
+
+    def done(self, *outputs: str) -> Graph:
+        self.graph.outputs = list(outputs)
+        verify(self.graph, "a test")
+        return self.graph
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler with its flags, and what runs its programs."""
+
+    name: str
+    compiler: str
+    flags: tuple[str, ...]
+    emulator: tuple[str, ...] = ()
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        return (self.compiler, *self.emulator[:1])
+
+
+SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+TOOLCHAINS = (
+    Toolchain("gcc-sanitized", "gcc", SANITIZED),
+    Toolchain("clang", "clang", ("-O2",)),
+    Toolchain(
+        "aarch64",
+        "aarch64-linux-gnu-gcc",
+        ("-O3", "-mcpu=cortex-a72", "-static"),
+        ("qemu-aarch64", "-cpu", "cortex-a72"),
+    ),
+)
+
+
+def run_program(toolchain: Toolchain, program: Path, data: bytes) -> bytes:
+    """What a compiled program answers to `data`."""
+    argv = [*toolchain.emulator, str(program)]
+    done = subprocess.run(argv, input=data, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    return done.stdout
+
+
+def compile_all(
+    toolchain: Toolchain, sources: Sequence[Path], include: Sequence[Path], out: Path
+) -> Path:
+    """Compile and link with every warning an error."""
+
+    def one(source: Path) -> Path:
+        objects = out / f"{source.stem}.o"
+        flags = [*STRICT, *toolchain.flags, *(f"-I{folder}" for folder in include)]
+        _cc([toolchain.compiler, *flags, "-c", str(source), "-o", str(objects)])
+        return objects
+
+    out.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(one, sources))
+    _cc([toolchain.compiler, *toolchain.flags, *map(str, objects), "-o", str(out / "program")])
+    return out / "program"
+
+
+def _cc(argv: list[str]) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+class Models:
+    """Several programs, compiled into one executable."""
+
+    def __init__(self, programs: Sequence[Program], toolchain: Toolchain, folder: Path) -> None:
+        self._toolchain = toolchain
+        self._index = {p.name: i for i, p in enumerate(programs)}
+        sources: dict[Path, None] = {}
+        for program in programs:
+            for path, content in render(program, Target()):
+                file = folder / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+                if path.endswith(".c") and not path.startswith("runner/"):
+                    sources[file] = None
+        table = folder / "table.c"
+        names = [f"r2b_{p.name}_model" for p in programs]
+        table.write_text(
+            '#include "r2b.h"\n'
+            + "".join(f"extern const r2b_model {n};\n" for n in names)
+            + "extern const r2b_model *const test_models[];\nextern const uint32_t test_model_count;\n"
+            + f"const r2b_model *const test_models[] = {{{', '.join('&' + n for n in names)}}};\n"
+            + f"const uint32_t test_model_count = {len(names)};\n"
+        )
+        self._program = compile_all(
+            toolchain,
+            [*sources, table, HERE / "harness.c"],
+            [folder / "include", folder / "model"],
+            folder / "build",
+        )
+
+    def run(self, requests: Sequence[tuple[Program, int, int, int, bytes]]) -> list[bytes]:
+        """The arenas after requests of (program, mode, first step, last step, arena)."""
+        data = b"".join(
+            struct.pack("4I", self._index[p.name], mode, first, last) + arena
+            for p, mode, first, last, arena in requests
+        )
+        answer = run_program(self._toolchain, self._program, data)
+        arenas = []
+        for program, *_ in requests:
+            (status,) = struct.unpack_from("I", answer)
+            assert status == 0
+            arenas.append(answer[4 : 4 + program.arena_bytes])
+            answer = answer[4 + program.arena_bytes :]
+        assert not answer
+        return arenas
