@@ -1,0 +1,144 @@
+"""A report with what a check has found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from r2b_edge.checking.compare import MARGIN, TOLERANCE, Tally
+from r2b_edge.checking.verify import Verdict
+from r2b_edge.graph.graph import Graph
+from r2b_edge.report import (
+    Check,
+    ExecutorCheck,
+    Executors,
+    Instructions,
+    Report,
+    Skipped,
+    Speed,
+    TensorCheck,
+)
+from r2b_edge.runners.count import Counts
+
+EXECUTORS = ("graph", "tflite", "c")
+BEFORE_CLIP = "relative to the tensor before the clip that the step holds"
+UNCOUNTED = "instructions not counted: "
+RULES: dict[str, dict[str, Any]] = {
+    "bits": {"rule": "bits", "tolerance": MARGIN},
+    "int32": {"rule": "integers", "tolerance": 0.0},
+    "float32": {"rule": "floats", "tolerance": TOLERANCE},
+}
+
+
+def revise(
+    old: Report,
+    graph: Graph,
+    verdicts: Mapping[str, Verdict],
+    skipped: Mapping[str, str],
+    accuracy: float | None,
+    counts: Counts | str,
+    device: str,
+) -> Report:
+    """The report of an export after a check; what an earlier check found is replaced.
+
+    Args:
+        old: the report so far.
+        graph: what was checked.
+        verdicts: of the executors that ran, by name.
+        skipped: reasons of those that did not.
+        accuracy: of the reference; None without labels.
+        counts: instructions of each step, or why they were not counted.
+        device: what the C program ran on.
+    """
+    executors = {
+        name: _executor(graph, verdicts[name])
+        if name in verdicts
+        else Skipped(skipped=skipped[name])
+        for name in EXECUTORS
+    }
+    exact: list[bool | None] = [None] * len(old.steps)
+    if "c" in verdicts:
+        exact = [all(tally.exact for tally in tallies) for tallies in verdicts["c"].tallies]
+    of_step = counts.steps if isinstance(counts, Counts) else None
+    steps = [
+        step.model_copy(
+            update={
+                "exact": exact[step.index],
+                "instructions": None if of_step is None else of_step[step.index],
+            }
+        )
+        for step in old.steps
+    ]
+    layers = [
+        layer.model_copy(
+            update={
+                "instructions": None if of_step is None else sum(of_step[i] for i in layer.steps)
+            }
+        )
+        for layer in old.layers
+    ]
+    found = (*(f"{name}: " for name in EXECUTORS), UNCOUNTED)
+    return old.revised(
+        check=Check(executors=Executors(**executors), reference_accuracy=accuracy),
+        steps=tuple(steps),
+        layers=tuple(layers),
+        notes=(
+            *(note for note in old.notes if not note.startswith(found)),
+            *(f"{name}: {line}" for name, v in verdicts.items() for line in (*v.faults, *v.traced)),
+            *([] if of_step is not None or "c" in skipped else [f"{UNCOUNTED}{counts}"]),
+        ),
+        **_instructions(old, counts, device),
+    )
+
+
+def _instructions(old: Report, counts: Counts | str, device: str) -> dict[str, Any]:
+    others = tuple(speed for speed in old.speed if speed.kind != "emulated instructions")
+    if not isinstance(counts, Counts):
+        return {"instructions": None, "speed": others}
+    total = sum(counts.steps) + counts.overhead
+    speed = Speed(
+        kind="emulated instructions", device=device, unit="instructions", threads=1,
+        runs=1, min=total, median=total, p95=total,
+    )  # fmt: skip
+    return {
+        "instructions": Instructions(
+            total=total, overhead=counts.overhead, counter="QEMU TCG plug-in"
+        ),
+        "speed": (*others, speed),
+    }
+
+
+def _executor(graph: Graph, verdict: Verdict) -> ExecutorCheck:
+    finite = bool(np.isfinite(verdict.max_abs_error))
+    return ExecutorCheck(
+        steps=len(verdict.tallies),
+        steps_exact=verdict.steps_exact,
+        samples=verdict.samples,
+        top1_agreement=verdict.agreed,
+        accuracy=None if verdict.correct is None else verdict.correct / verdict.samples,
+        max_abs_error=verdict.max_abs_error if finite else None,
+        margin_ties=verdict.margin_ties,
+        faults=tuple(verdict.faults),
+        tensors=tuple(_tensors(graph, verdict)),
+    )
+
+
+def _tensors(graph: Graph, verdict: Verdict) -> Iterator[TensorCheck]:
+    for index, tallies in enumerate(verdict.tallies):
+        for tally in tallies:
+            yield TensorCheck(
+                step=index,
+                tensor=graph.tensors[tally.name].origin.onnx,
+                exact=tally.exact,
+                max_abs_error=_error(tally),
+                margin_ties=tally.margin_ties,
+                note=None if tally.before_clip is None else BEFORE_CLIP,
+                **RULES[tally.dtype],
+            )
+
+
+def _error(tally: Tally) -> float | None:
+    known = tally.dtype == "float32" and np.isfinite(tally.max_abs_error)
+    return tally.max_abs_error if known else None

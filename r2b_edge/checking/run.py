@@ -1,0 +1,183 @@
+"""`check`: every executor of an export against onnxruntime, and the instructions of each step."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from r2b_edge import report, targets
+from r2b_edge.checking.c_program import CExecutor
+from r2b_edge.checking.executor import Executor, GraphExecutor, Values
+from r2b_edge.checking.lce import LceExecutor
+from r2b_edge.checking.reference import Reference
+from r2b_edge.checking.revise import revise
+from r2b_edge.checking.samples import random_samples, read_labels, read_npy, split_samples
+from r2b_edge.checking.verify import Verifier
+from r2b_edge.errors import InputError, ToolMissingError
+from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.tflite.convert import convert
+from r2b_edge.graph.graph import Array
+from r2b_edge.pipeline import graph_of, program_of
+from r2b_edge.report import Report, Skipped
+from r2b_edge.runners import connect, count
+from r2b_edge.toolchain.build import build
+from r2b_edge.version import __version__
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage and how much of it is done, of how much."""
+
+
+def check(
+    out: Path | str,
+    *,
+    samples: Path | str | Array | None = None,
+    labels: Path | str | Array | None = None,
+    device: str = "emulator",
+    progress: Progress = lambda stage, done, of: None,
+) -> Report:
+    """Check an export step by step, and update its report.
+
+    Args:
+        out: a folder that `export` wrote.
+        samples: X.npy or its array, float32 or uint8, in the model's layout, first axis = samples; None: 8 seeded.
+        labels: Y.npy or its array, integers, one a sample: gives accuracies.
+        device: where the C program runs; see r2b_edge.runners.connect.
+        progress: told about each sample.
+
+    Returns:
+        The new report, which is also in the folder. Whether all is exact: `fault_of(report)`.
+
+    Raises:
+        InputError: no export in `out`, samples or labels that do not fit.
+        DeviceError: the device or the emulator failed.
+    """
+    out = Path(out)
+    old = report.read(out)
+    if old.tool.version != __version__:
+        raise InputError(
+            f"{out} was exported by r2b-edge {old.tool.version}; this is {__version__}",
+            "export again",
+        )
+    board = targets.load(old.target)
+    graph = graph_of(out / "model.onnx", str(old.options.get("name", "")))
+    program = program_of(graph, board, graph.name, old.model.sha256)
+    if [step.kernel for step in old.steps] != [step.kernel for step in program.steps]:
+        raise InputError(f"{out}: report.json and model.onnx do not fit together", "export again")
+    inputs = random_samples(graph) if samples is None else split_samples(read_npy(samples), graph)
+    answers = None if labels is None else read_labels(labels, len(inputs), graph)
+    reference = Reference(out / "model.onnx", graph)
+
+    with ExitStack() as stack:
+        executors: dict[str, Executor] = {"graph": GraphExecutor(graph)}
+        skipped: dict[str, str] = {}
+        counts: count.Counts | str = "the C program did not run"
+        where = device
+        if reason := LceExecutor.available():
+            skipped["tflite"] = reason
+        else:
+            # The shipped file, not what would be written now.
+            data = _read(out / "model.tflite")
+            executors["tflite"] = LceExecutor(convert(graph), data)
+        try:
+            connected = connect(device, board)
+            where = connected.name
+            progress(f"building for {board.name}", 0, 1)
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="r2b-check-")))
+            # A copy, since Ninja does not take every path that a user's folder may have.
+            copy = shutil.copytree(_folder(out / "c"), scratch / "c")
+            runner = build(copy, board, scratch / "build").runner
+            session = stack.enter_context(connected.open(runner))
+            executors["c"] = CExecutor(program, session)
+            progress("counting instructions", 0, 1)
+            counts = _count(runner, board, program, inputs[0], scratch / "count")
+        except ToolMissingError as error:
+            skipped["c"] = str(error)
+        verifiers = [Verifier(name, e, graph, reference) for name, e in executors.items()]
+        correct = _verify(verifiers, reference, inputs, answers, progress)
+
+    verdicts = {verifier.name: verifier.verdict for verifier in verifiers}
+    accuracy = None if correct is None else correct / len(inputs)
+    new = revise(old, graph, verdicts, skipped, accuracy, counts, where)
+    report.write(new, out)
+    return new
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}", "export again") from error
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise InputError(f"{path} is missing", "export again")
+    return path
+
+
+def _verify(
+    verifiers: list[Verifier],
+    reference: Reference,
+    inputs: list[Values],
+    labels: Array | None,
+    progress: Progress,
+) -> int | None:
+    """Show every sample to every verifier; how many the reference gets right, None without labels or classes."""
+    correct: int | None = None
+    # The threads pay since the C program and LCE's interpreter work outside of Python.
+    with ThreadPoolExecutor(len(verifiers)) as pool:
+        for index, sample in enumerate(inputs):
+            progress("checking", index, len(inputs))
+            values = reference.run(sample)
+            label = None if labels is None else int(labels[index])
+            top = reference.top1(reference.outputs(values))
+            if label is not None and top is not None:
+                correct = (correct or 0) + (top == label)
+            for _ in pool.map(lambda verifier: verifier.add(values, label), verifiers):  # noqa: B023
+                pass
+    progress("checking", len(inputs), len(inputs))
+    return correct
+
+
+def _count(
+    runner: Path, board: targets.Target, program: Program, sample: Values, folder: Path
+) -> count.Counts | str:
+    """Instructions of one inference of `sample`, or why nothing can count them."""
+    if obstacle := count.obstacle(board):
+        return obstacle
+    tensors = [program.tensor[name] for name in program.inputs]
+    inputs = {tensor.index: tensor.pack(sample[tensor.value]) for tensor in tensors}
+    try:
+        return count.count_instructions(runner, board, inputs, folder)
+    except ToolMissingError as error:
+        return str(error)
+
+
+def fault_of(result: Report) -> str:
+    """Empty if every executor that ran is exact, else one line about the first that is not."""
+    assert result.check is not None
+    for name, executor in result.check.executors.items():
+        if isinstance(executor, Skipped) or executor.exact:
+            continue
+        bad = next((t for t in executor.tensors if not t.exact), None)
+        if bad is None:
+            return f"{name}: {executor.faults[0]}"
+        return (
+            f"{name}: {executor.steps - executor.steps_exact} of {executor.steps} steps are not exact, "
+            f"first step {bad.step}, tensor {bad.tensor!r}"
+        )
+    return ""
+
+
+def unchecked(result: Report) -> str:
+    """Empty if the C program ran, else why it did not: a check that was asked for is not silently less.
+
+    That LCE has no wheel for a machine is no reason to fail there: `model.tflite` stands as skipped in the report.
+    """
+    assert result.check is not None
+    c = result.check.executors.c
+    return f"the C program was not checked: {c.skipped}" if isinstance(c, Skipped) else ""

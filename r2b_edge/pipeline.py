@@ -1,0 +1,244 @@
+"""The whole flow, top to bottom: a model file to a folder with everything that was exported."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from r2b_edge import passes, report, targets
+from r2b_edge.errors import InputError, ToolMissingError, UnsupportedError
+from r2b_edge.exporters import c as c_exporter
+from r2b_edge.exporters.c.build import RESERVED, check_name
+from r2b_edge.exporters.tflite.convert import convert
+from r2b_edge.frontend import LoadOptions, module_to_onnx, to_onnx
+from r2b_edge.graph import Graph
+from r2b_edge.graph.from_onnx import from_onnx
+from r2b_edge.graph.spec import verify
+from r2b_edge.report.collect import Artifacts, Measured, collect
+from r2b_edge.report.model import Report
+from r2b_edge.version import __version__
+
+Progress = Callable[[str], None]
+"""Called with what begins now, one line."""
+
+_CANNOT_WRITE = frozenset({
+    errno.EACCES, errno.EBUSY, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS,
+    errno.EXDEV,
+})  # fmt: skip
+"""What a folder, a mount point or a disk can be at fault for; any other OSError is a bug."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What `export` can be told beside the model, the target and the folder.
+
+    Args:
+        load: how to read the model file.
+        name: C identifier of the model; None: made from the file's name.
+        force: replace a folder that is not an earlier export.
+    """
+
+    load: LoadOptions = field(default_factory=LoadOptions)
+    name: str | None = None
+    force: bool = False
+
+
+def export(
+    model: Any,
+    example_inputs: Any = None,
+    *,
+    target: str,
+    out: Path | str | None = None,
+    options: ExportOptions | None = None,
+    progress: Progress = lambda stage: None,
+) -> Report:
+    """Export a trained network: model.onnx, model.tflite, c/, report.json and report.html.
+
+    Args:
+        model: a file (.pt2, .onnx, a state_dict with `options.load.model`), or an nn.Module.
+        example_inputs: for an nn.Module: the arguments of its forward, batch 1.
+        target: a name that `r2b-edge targets` lists.
+        out: the folder; default r2b-out/<name>-<target>. It is replaced as a whole or not at all.
+        options: see ExportOptions.
+        progress: told about each stage.
+
+    Returns:
+        The report, which is also in the folder.
+
+    Raises:
+        R2BError: see r2b_edge.errors; an earlier export in `out` is then left as it was.
+    """
+    options = options or ExportOptions()
+    board = targets.load(target)
+    is_file = isinstance(model, str | Path)
+    if not is_file and not hasattr(model, "named_modules"):
+        raise InputError(
+            f"export takes a file or an nn.Module, not {type(model).__name__}",
+            "load a state_dict into its module first",
+        )
+    stem = _shown_name(Path(model)) if is_file else type(model).__name__
+    name = c_name(options.name, stem)
+    out = Path(out) if out is not None else default_folder(name, target)
+    if is_file and Path(os.path.realpath(model)).is_relative_to(os.path.realpath(out)):
+        raise InputError(f"{out} holds the model itself", "choose another folder with -o")
+    with _replacing(out, options.force) as folder:
+        progress("exporting to ONNX")
+        onnx_path = folder / "model.onnx"
+        if is_file:
+            loaded = to_onnx(Path(model), onnx_path, options.load)
+        else:
+            loaded = module_to_onnx(model, example_inputs, onnx_path)
+        progress("finding the binary layers")
+        graph = graph_of(onnx_path, name)
+        require_binary(graph)
+        progress("writing model.tflite")
+        (folder / "model.tflite").write_bytes(convert(graph).data)
+        progress("writing c/")
+        program = program_of(graph, board, name, loaded.sha256)
+        c_exporter.write(program, board, folder / "c")
+        progress(f"building for {target}")
+        measured = _measure(folder / "c", board)
+        progress("writing the report")
+        artifacts = Artifacts(stem, loaded, onnx_path, (folder / "model.tflite").stat().st_size)
+        result = collect(artifacts, graph, program, board, measured)
+        report.write(result, folder)
+    return result
+
+
+def default_folder(name: str, target: str) -> Path:
+    """Where an export goes that was not told where."""
+    return Path("r2b-out") / f"{name}-{target}"
+
+
+def graph_of(onnx_path: Path, name: str) -> Graph:
+    """The graph that the exporters and the checks work on: imported, rewritten, verified."""
+    graph = from_onnx(onnx_path, name)
+    verify(graph, "from_onnx")
+    return passes.run(graph)
+
+
+def program_of(graph: Graph, board: targets.Target, name: str, sha256: str) -> c_exporter.Program:
+    """The C program of a graph for a target."""
+    provenance = {"tool": f"r2b-edge {__version__}", "model sha256": sha256, "target": board.name}
+    return c_exporter.build_program(graph, board, name, provenance)
+
+
+def require_binary(graph: Graph) -> None:
+    """Refuse a network in which nothing was found to be binary.
+
+    Raises:
+        UnsupportedError: says of the first layer with a chance why it is not.
+    """
+    if any(finding.binary for finding in graph.findings):
+        return
+    layers = [f for f in graph.findings if f.kind == "FloatConv"] or graph.findings
+    telling = [f for f in layers if "its input is real" not in f.reason] or layers
+    detail = f"; {telling[0].name!r}: {telling[0].reason}" if telling else ""
+    raise UnsupportedError(
+        f"the model has no binary layer among {len(graph.findings)} Conv, Gemm and MatMul{detail}",
+        "both the weights and the inputs of a layer must be binarised in forward()",
+    )
+
+
+def c_name(wanted: str | None, stem: str) -> str:
+    """The C identifier of a model.
+
+    Raises:
+        InputError: `wanted` is none.
+    """
+    if wanted is not None:
+        return check_name(wanted)
+    name = re.sub(r"[^a-z0-9]+", "_", stem.rsplit(".", 1)[0].lower()).strip("_")[:40]
+    name = name.removeprefix("r2b_")  # every symbol begins with it
+    if not name:
+        return "model"
+    return name if name[0].isalpha() and name not in RESERVED else f"m_{name}"
+
+
+def _shown_name(path: Path) -> str:
+    """The name of a file as text that JSON can hold: bytes of it that are no UTF-8 become U+FFFD."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def _measure(c_dir: Path, board: targets.Target) -> Measured:
+    """Build c/ elsewhere; flash and data from the linked programs, stack from a run in the emulator."""
+    from r2b_edge.runners import connect
+    from r2b_edge.toolchain import elf
+    from r2b_edge.toolchain.build import build
+
+    with tempfile.TemporaryDirectory(prefix="r2b-build-") as scratch:
+        # A copy, since Ninja does not take every path that a user's folder may have.
+        copy = shutil.copytree(c_dir, Path(scratch, "c"))
+        try:
+            built = build(copy, board, Path(scratch, "build"))
+        except ToolMissingError as error:
+            return Measured(notes=(f"not built: {error}",))
+        cost = elf.cost(built.with_model, built.without_model)
+        measured = Measured(
+            compiler=built.compiler.version, flags=board.flags, flash=cost.flash, data=cost.ram
+        )
+        try:
+            with connect("emulator", board).open(built.runner) as session:
+                return measured.with_stack(session.stack())
+        except ToolMissingError as error:
+            return measured.with_note(f"stack not measured: {error}")
+
+
+@contextmanager
+def _replacing(out: Path, force: bool) -> Iterator[Path]:
+    """A new folder that takes the place of `out` if the block ends well, and vanishes if not."""
+    place = Path(os.path.abspath(out))  # "." has no name to put another folder beside
+    staging = place.parent / f".{place.name}.{secrets.token_hex(4)}"
+    old = place.parent / f"{staging.name}.old"
+    try:
+        _check_replaceable(out, force)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir()
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}") from error
+    try:
+        yield staging
+        _swap(staging, place, old)
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        raise InputError(f"cannot write {out}: {error.strerror}") from error
+    finally:
+        for rest in (staging, old):
+            shutil.rmtree(rest, ignore_errors=True)
+
+
+def _swap(staging: Path, out: Path, old: Path) -> None:
+    """Put `staging` in the place of `out`, which moves to `old`; an interruption leaves one of them there, whole."""
+    try:
+        if out.exists():
+            out.rename(old)
+        staging.rename(out)
+    finally:
+        if old.exists() and not out.exists():
+            old.rename(out)
+
+
+def _check_replaceable(out: Path, force: bool) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_dir() or out.is_symlink():
+        raise InputError(f"{out} exists and is not a folder", "choose another with -o")
+    if force or not any(out.iterdir()):
+        return
+    try:
+        report.read(out / "report.json")
+    except InputError:
+        raise InputError(
+            f"{out} is not an earlier export",
+            "choose another folder with -o, or replace it with --force",
+        ) from None

@@ -1,0 +1,193 @@
+"""OUT is replaced as a whole or not at all, and only where it is an earlier export."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_nets import contents, fault, run
+
+Earlier = tuple[Path, Callable[[], None]]
+PRODUCED = {"c", "model.onnx", "model.tflite", "report.html", "report.json"}
+
+pytestmark = pytest.mark.usefixtures("no_tools")  # what is built does not matter here
+
+
+def export(model: Path, out: Path, *options: str) -> Any:
+    return run("export", model, "--target", "host", "--out", out, *options)
+
+
+def refused(model: Path, out: Path, *options: str) -> str:
+    result = export(model, out, *options)
+    assert result.exit_code == 2, result.stderr
+    assert result.stdout == ""
+    return fault(result)
+
+
+def test_it_holds_what_the_contract_says(onnx_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "folders" / "out"
+    previous = os.umask(0o027)
+    try:
+        result = export(onnx_file, out)
+    finally:
+        os.umask(previous)
+    assert result.exit_code == 0, result.stderr
+    assert {path.name for path in out.iterdir()} == PRODUCED
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o750  # as the user's umask says
+
+
+def test_the_default_folder(
+    onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("export", onnx_file, "--target", "host")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "r2b-out" / "tiny-host" / "report.json").is_file()
+
+
+def test_an_earlier_export_is_replaced_as_a_whole(
+    onnx_file: Path, exported: Path, tmp_path: Path
+) -> None:
+    (exported / "model.onnx").write_bytes(b"old")
+    (exported / "c" / "stale.c").write_text("old")
+    beside = sorted(path.name for path in tmp_path.iterdir())
+    result = export(onnx_file, exported)
+    assert result.exit_code == 0, result.stderr
+    assert (exported / "model.onnx").stat().st_size > 100
+    assert not (exported / "c" / "stale.c").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == beside
+
+
+def test_the_folder_that_one_stands_in(
+    onnx_file: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(exported)
+    (exported / "model.tflite").unlink()
+    result = export(onnx_file, Path())
+    assert result.exit_code == 0, result.stderr
+    assert (exported / "model.tflite").is_file()
+
+
+def test_a_foreign_folder_needs_force(onnx_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter.tex").write_text("years of work")
+    said = refused(onnx_file, out)
+    assert "is not an earlier export" in said
+    assert "--force" in said
+    assert contents(out) == {"chapter.tex": b"years of work"}
+    assert export(onnx_file, out, "--force").exit_code == 0
+    assert {path.name for path in out.iterdir()} == PRODUCED
+
+
+def test_a_foreign_report_makes_no_export(onnx_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "other"
+    out.mkdir()
+    (out / "report.json").write_text('{"schema": 1}')
+    assert "is not an earlier export" in refused(onnx_file, out)
+
+
+def test_an_empty_folder_is_taken(onnx_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "empty"
+    out.mkdir()
+    assert export(onnx_file, out).exit_code == 0
+    assert {path.name for path in out.iterdir()} == PRODUCED
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_file_or_a_link_is_never_replaced(
+    force: list[str], onnx_file: Path, exported: Path, tmp_path: Path
+) -> None:
+    file, link, dead = tmp_path / "file", tmp_path / "link", tmp_path / "dead"
+    file.write_text("mine")
+    link.symlink_to(exported)
+    dead.symlink_to(dead)
+    for out in (file, link, dead):
+        assert "exists and is not a folder" in refused(onnx_file, out, *force)
+    assert file.read_text() == "mine"
+    assert link.readlink() == exported
+
+
+def test_the_folder_of_the_model_is_never_replaced(onnx_file: Path, exported: Path) -> None:
+    before = contents(exported)
+    assert "holds the model itself" in refused(exported / "model.onnx", exported)
+    home = onnx_file.parent
+    assert "holds the model itself" in refused(onnx_file, home, "--force")
+    assert "holds the model itself" in refused(onnx_file, Path("/"), "--force")
+    assert onnx_file.is_file()
+    assert contents(exported) == before
+
+
+def test_places_that_cannot_be_written(onnx_file: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out in (file / "out", Path("/proc/out"), tmp_path / ("x" * 300), tmp_path / ("x" * 250)):
+        assert "cannot write" in refused(onnx_file, out)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_parent(onnx_file: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    try:
+        assert "cannot write" in refused(onnx_file, tmp_path / "out")
+    finally:
+        tmp_path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "pathlib.Path.write_bytes",  # model.tflite
+        "r2b_edge.exporters.c.render.render",  # c/
+        "r2b_edge.report.files.os.fsync",  # the report
+    ],
+)
+def test_a_disk_that_fills_up(
+    call: str, onnx_file: Path, earlier: Earlier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out, intact = earlier
+    monkeypatch.setattr(call, full)
+    said = refused(onnx_file, out)
+    assert "No space left on device" in said
+    monkeypatch.undo()
+    intact()
+
+
+def test_the_swap_fails(onnx_file: Path, earlier: Earlier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The earlier export is moved aside already when the new one cannot take its place: it comes back."""
+    out, intact = earlier
+    rename = Path.rename
+
+    def busy(self: Path, target: Path) -> Path:
+        if target == out and not self.name.endswith(".old"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    assert "Device or resource busy" in refused(onnx_file, out)
+    intact()
+
+
+def test_a_bug_of_ours_keeps_its_traceback(
+    onnx_file: Path, earlier: Earlier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_arguments: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "a template is missing")
+
+    monkeypatch.setattr("r2b_edge.pipeline.collect", bug)
+    out, intact = earlier
+    result = export(onnx_file, out)
+    assert result.exit_code == 70
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("r2b-edge: this is a bug")
+    intact()
