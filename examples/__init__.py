@@ -1,0 +1,1 @@
+"""Networks and trainings that accompany r2b-edge; not part of the installed package."""

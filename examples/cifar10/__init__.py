@@ -1,0 +1,1 @@
+"""CIFAR-10: train, export and evaluate small Real-to-Binary nets."""
