@@ -191,7 +191,7 @@ def _binary_weights(weight: NDArray[np.float32]) -> _Weights:
     real, zero = int((off & ~zeros).sum()), int(zeros.sum())
     reason = ""
     if real:
-        reason = f"its weights are real: {real:,} of {rows.size:,} are not +-alpha of their channel"
+        reason = f"its weights are real: {real:,} of {rows.size:,} are not ±alpha of their channel"
     elif zero > MAX_ZERO_WEIGHTS * rows.size:
         reason = f"{zero:,} of {rows.size:,} weights are 0"
     return _Weights(signs, alpha, zero, reason)

@@ -12,7 +12,7 @@ import onnx
 from r2b_edge import ops
 from r2b_edge.exporters.c import Program
 from r2b_edge.frontend import Loaded
-from r2b_edge.graph.graph import Graph, Node
+from r2b_edge.graph.graph import Graph, LayerFinding, Node
 from r2b_edge.report.model import Build, Layer, Memory, Model, Part, Report, Step, TensorInfo, Tool
 from r2b_edge.targets import Target
 from r2b_edge.version import __version__
@@ -190,10 +190,17 @@ def _layers(graph: Graph, program: Program) -> list[Layer]:
                 output_shape=graph.type(node.output).shape,
                 steps=tuple(indices),
                 part=_part(graph, node),
-                reason=None if binary or finding is None else finding.reason,
+                reason=_reason(node, finding),
             )
         )
     return layers
+
+
+def _reason(node: Node, finding: LayerFinding | None) -> str | None:
+    """Why the layer is in float; None for a binary one, and where the report's own words for its part say it."""
+    if isinstance(node.op, ops.MaxPool | ops.AvgPool):
+        return "it pools real values"
+    return finding.reason if finding is not None and not finding.binary else None
 
 
 def _trained_bytes(node: Node) -> int:
