@@ -42,7 +42,7 @@ class Emulator(_Table):
 
     Attributes:
         argv: the command before the program's path, the emulator's name first.
-        stand_in: the emulated core is not the target's own, and reports say so.
+        stand_in: the emulated core is not the target's own; a report names the command, and with it the core.
         transport: how the program talks: "stdio" is its standard input and output.
     """
 
@@ -119,6 +119,12 @@ def parse(text: str, name: str) -> Target:
     if (target.arch == "native") != (target.triple == ""):
         raise InputError(
             f'target file {name}.toml: arch "{target.arch}" and triple "{target.triple}"'
+        )
+    emulator = target.emulator
+    if emulator is not None and (target.core in emulator.argv) == emulator.stand_in:
+        raise InputError(
+            f'target file {name}.toml: core "{target.core}" and emulator "{" ".join(emulator.argv)}"',
+            "stand_in = true says that the emulator has another core, and only that",
         )
     return target
 

@@ -57,6 +57,11 @@ def test_the_base_of_the_refusals_below_is_accepted() -> None:
         ({"arch": '"z80"'}, "arch"),
         ({"emulator": '{argv = ["qemu", "$(id)"]}'}, "emulator.argv"),
         ({"emulator": "{argv = []}"}, "emulator.argv"),
+        ({"emulator": '{argv = ["qemu-aarch64", "-cpu", "cortex-a53"]}'}, "stand_in"),
+        (
+            {"emulator": '{argv = ["qemu-aarch64", "-cpu", "cortex-a72"], stand_in = true}'},
+            "stand_in",
+        ),
         ({"memory": '[{name = "ram", bytes = -1, use = ["data"]}]'}, "memory.0.bytes"),
         ({"memory": '[{name = "ram", bytes = 1, use = ["wine"]}]'}, "memory.0.use"),
     ],
