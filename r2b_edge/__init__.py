@@ -1,6 +1,6 @@
 """r2b-edge: binary neural networks from PyTorch to TFLite and to C on Arm, checked step by step.
 
-The public API: `export`, `check`, `fault_of`, `save`. Nothing heavy is imported before one of them is used.
+The public API: `export`, `check`, `fault_of`, `inspect`, `save`. Nothing heavy is imported before one of them is used.
 """
 
 from __future__ import annotations
@@ -15,9 +15,19 @@ if TYPE_CHECKING:
     from r2b_edge.checking.run import check, fault_of
     from r2b_edge.frontend.loaded import LoadOptions
     from r2b_edge.frontend.save import save
+    from r2b_edge.inspection import inspect
     from r2b_edge.pipeline import ExportOptions, export
 
-__all__ = ["ExportOptions", "LoadOptions", "__version__", "check", "export", "fault_of", "save"]
+__all__ = [
+    "ExportOptions",
+    "LoadOptions",
+    "__version__",
+    "check",
+    "export",
+    "fault_of",
+    "inspect",
+    "save",
+]
 
 # No telemetry: from 1.29 on, onnxruntime's wheels send names and hashes of models to their maker, unless this is set
 # before it is imported. The child process that reads a model inherits it.
@@ -29,6 +39,7 @@ _HOMES = {
     "check": "r2b_edge.checking.run",
     "export": "r2b_edge.pipeline",
     "fault_of": "r2b_edge.checking.run",
+    "inspect": "r2b_edge.inspection",
     "save": "r2b_edge.frontend.save",
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +16,10 @@ import click
 
 from r2b_edge.errors import InputError, MismatchError, R2BError, ToolMissingError
 from r2b_edge.version import __version__
+from r2b_edge.wording import printable
 
 if TYPE_CHECKING:
+    from r2b_edge.frontend import LoadOptions
     from r2b_edge.report import Report
 
 INTERRUPTED = 130
@@ -26,7 +31,8 @@ class Commands(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command; never returns."""
         try:
-            super().main(*args, **{**kwargs, "standalone_mode": False})
+            with _sigterm_interrupts():
+                super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
             sys.exit(InputError.exit_code)
@@ -46,14 +52,22 @@ class Commands(click.Group):
                     "r2b-edge: this is a bug; please report it with the lines above", err=True
                 )
             else:
-                click.echo(f"r2b-edge: {_one_line(str(error))}", err=True)
+                click.echo(f"r2b-edge: {printable(str(error))}", err=True)
             sys.exit(code)
         sys.exit(0)
 
 
-def _one_line(text: str) -> str:
-    """A message that names of a stranger's model cannot spread over the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Whoever is asked to end by `kill` cleans up as for Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can take signals
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,11 +86,78 @@ def _shapes(_context: click.Context, _option: click.Parameter, texts: tuple[str,
     return shapes or None
 
 
+def _at_least(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """MODEL and what says how it is read, the same for every command that takes one: it gets `model` and `load`."""
+
+    @functools.wraps(command)
+    def bundled(
+        *,
+        input_shape: tuple[tuple[int, ...], ...] | None,
+        factory: str | None,
+        allow_pickle: bool,
+        source_dir: Path | None,
+        **others: Any,
+    ) -> None:
+        from r2b_edge.frontend import LoadOptions
+
+        load = LoadOptions(
+            input_shape=input_shape,
+            model=factory,
+            allow_pickle=allow_pickle,
+            source_dir=source_dir,
+        )
+        command(load=load, **others)
+
+    options = (
+        click.argument("model", type=click.Path(path_type=Path)),
+        click.option(
+            "--input-shape",
+            multiple=True,
+            callback=_shapes,
+            metavar="1,3,32,32",
+            help="One for each input.",
+        ),
+        click.option(
+            "--model",
+            "factory",
+            metavar="FILE:CALLABLE",
+            help="What makes the nn.Module of a state_dict or safetensors file. Runs that file.",
+        ),
+        click.option(
+            "--allow-pickle",
+            is_flag=True,
+            help="Unpickle what MODEL holds. Runs any code that its author put there.",
+        ),
+        click.option(
+            "--source-dir",
+            type=click.Path(path_type=Path),
+            help="A folder with the Python modules that MODEL needs.",
+        ),
+        click.option(
+            "--binarize-weights",
+            is_flag=True,
+            help="Take the sign of real weights that meet a binary input, times mean|w|.",
+        ),
+    )
+    for option in reversed(options):
+        bundled = option(bundled)
+    return bundled
+
+
+samples_option = click.option(
+    "--samples",
+    type=click.Path(path_type=Path),
+    help="X.npy in the model's layout, X.npz by name for several inputs; default: 8 seeded.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 
 
 @main.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@model_options
 @click.option(
     "--target", "-t", required=True, help="What to export for; `r2b-edge targets` lists them."
 )
@@ -87,54 +168,47 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
     help="The folder that it becomes; default: r2b-out/NAME-TARGET.",
 )
 @click.option(
-    "--input-shape",
-    multiple=True,
-    callback=_shapes,
-    metavar="1,3,32,32",
-    help="One for each input.",
-)
-@click.option(
-    "--model",
-    "factory",
-    metavar="FILE:CALLABLE",
-    help="What makes the nn.Module of a state_dict. Runs that file.",
+    "--require-binary",
+    metavar="N|PATTERN",
+    callback=_at_least,
+    help="Fail unless N layers, or all whose name matches, are binary.",
 )
 @click.option("--name", help="The model's name in C.")
 @click.option("--force", is_flag=True, help="Replace a folder that is not an earlier export.")
 @as_json
 def export(
     model: Path,
+    load: LoadOptions,
+    binarize_weights: bool,
     target: str,
     out: Path | None,
-    input_shape: tuple[tuple[int, ...], ...] | None,
-    factory: str | None,
+    require_binary: int | str | None,
     name: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Export MODEL (.pt2, .onnx, or a state_dict with --model) to ONNX, TFLite and C."""
+    """Export MODEL (.pt2, TorchScript, .onnx, or weights with --model) to ONNX, TFLite and C."""
     from r2b_edge import targets
 
     targets.load(target)  # a wrong name is told before anything heavy is imported
-    from r2b_edge.frontend import LoadOptions
     from r2b_edge.pipeline import ExportOptions, default_folder
     from r2b_edge.pipeline import export as run
 
-    options = ExportOptions(LoadOptions(input_shape=input_shape, model=factory), name, force)
+    options = ExportOptions(load, name, force, require_binary, binarize_weights)
     with _stages() as stage:
         result = run(model, target=target, out=out, options=options, progress=stage)
     _answer(result, as_json)
+    for layer in result.layers:
+        if layer.suspect:
+            warning = f"warning: {layer.name} stays float: {layer.reason}"
+            click.echo(printable(warning), err=True)
     folder = out or default_folder(str(result.options["name"]), target)
     click.echo(f"written to {folder}; next: r2b-edge check {folder}", err=True)
 
 
 @main.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--samples",
-    type=click.Path(path_type=Path),
-    help="X.npy in the model's layout; default: 8 seeded.",
-)
+@samples_option
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="Y.npy, one integer for each sample."
 )
@@ -160,6 +234,44 @@ def check(out: Path, samples: Path | None, labels: Path | None, device: str, as_
 
 
 @main.command()
+@model_options
+@samples_option
+@click.option("--target", "-t", help="Name its kernels; default: those that every CPU has.")
+@as_json
+def inspect(
+    model: Path,
+    load: LoadOptions,
+    binarize_weights: bool,
+    samples: Path | None,
+    target: str | None,
+    as_json: bool,
+) -> None:
+    """Show what of MODEL is binary, what is not, and why. Writes nothing."""
+    from r2b_edge import targets
+
+    if target is not None:
+        targets.load(target)
+    from r2b_edge.inspection import inspect as run
+    from r2b_edge.inspection import print_inspection
+
+    with _stages() as stage:
+        result = run(
+            model,
+            samples=samples,
+            target=target,
+            options=load,
+            binarize_weights=binarize_weights,
+            progress=stage,
+        )
+    if as_json:
+        click.echo(result.to_json(), nl=False)
+        return
+    from rich.console import Console
+
+    print_inspection(result, Console())
+
+
+@main.command()
 @click.argument("target", required=False)
 @as_json
 def targets(target: str | None, as_json: bool) -> None:
@@ -172,12 +284,18 @@ def targets(target: str | None, as_json: bool) -> None:
         lines = [f"{key}: {value}" for key, value in data.items() if value not in (None, [], "")]
         click.echo(json.dumps(data, indent=2) if as_json else "\n".join(lines))
         return
-    boards = [known.load(name) for name in known.names()]
+    entries: list[dict[str, Any]] = []
+    for name in known.names():
+        try:
+            entries.append(known.load(name).model_dump(mode="json"))
+        except InputError as error:  # one broken file hides no other target
+            entries.append({"name": name, "error": str(error)})
     if as_json:
-        click.echo(json.dumps([board.model_dump(mode="json") for board in boards], indent=2))
+        click.echo(json.dumps(entries, indent=2))
         return
-    for board in boards:
-        click.echo(f"{board.name:14} {board.core:12} {board.title}")
+    for entry in entries:
+        told = entry.get("error") or f"{entry['core']:12} {entry['title']}"
+        click.echo(printable(f"{entry['name']:14} {told}"))
 
 
 def _answer(result: Report, as_json: bool) -> None:

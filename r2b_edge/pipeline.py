@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from r2b_edge import passes, report, targets
-from r2b_edge.errors import InputError, ToolMissingError, UnsupportedError
+from r2b_edge.errors import InputError, ToolMissingError
 from r2b_edge.exporters import c as c_exporter
 from r2b_edge.exporters.c.build import RESERVED, check_name
 from r2b_edge.exporters.tflite.convert import convert
-from r2b_edge.frontend import LoadOptions, module_to_onnx, to_onnx
+from r2b_edge.frontend import Loaded, LoadOptions, module_to_onnx, to_onnx
 from r2b_edge.graph import Graph
 from r2b_edge.graph.from_onnx import from_onnx
 from r2b_edge.graph.spec import verify
+from r2b_edge.passes.required import require_binary
 from r2b_edge.report.collect import Artifacts, Measured, collect
 from r2b_edge.report.model import Report
 from r2b_edge.version import __version__
@@ -45,11 +46,17 @@ class ExportOptions:
         load: how to read the model file.
         name: C identifier of the model; None: made from the file's name.
         force: replace a folder that is not an earlier export.
+        require_binary: refuse the model unless at least so many layers are binary, or unless every layer is whose
+            name matches this pattern (see fnmatch).
+        binarize_weights: replace the real weights of layers with a binary input by their signs, times the mean of
+            their magnitudes.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
     name: str | None = None
     force: bool = False
+    require_binary: int | str | None = None
+    binarize_weights: bool = False
 
 
 def export(
@@ -57,14 +64,14 @@ def export(
     example_inputs: Any = None,
     *,
     target: str,
-    out: Path | str | None = None,
+    out: str | os.PathLike[str] | None = None,
     options: ExportOptions | None = None,
     progress: Progress = lambda stage: None,
 ) -> Report:
     """Export a trained network: model.onnx, model.tflite, c/, report.json and report.html.
 
     Args:
-        model: a file (.pt2, .onnx, a state_dict with `options.load.model`), or an nn.Module.
+        model: a file in any form of docs/forms.md, or an nn.Module.
         example_inputs: for an nn.Module: the arguments of its forward, batch 1.
         target: a name that `r2b-edge targets` lists.
         out: the folder; default r2b-out/<name>-<target>. It is replaced as a whole or not at all.
@@ -79,27 +86,22 @@ def export(
     """
     options = options or ExportOptions()
     board = targets.load(target)
-    is_file = isinstance(model, str | Path)
-    if not is_file and not hasattr(model, "named_modules"):
-        raise InputError(
-            f"export takes a file or an nn.Module, not {type(model).__name__}",
-            "load a state_dict into its module first",
-        )
-    stem = _shown_name(Path(model)) if is_file else type(model).__name__
+    stem = shown_name(model)
     name = c_name(options.name, stem)
     out = Path(out) if out is not None else default_folder(name, target)
-    if is_file and Path(os.path.realpath(model)).is_relative_to(os.path.realpath(out)):
+    if isinstance(model, str | os.PathLike) and Path(os.path.realpath(model)).is_relative_to(
+        os.path.realpath(out)
+    ):
         raise InputError(f"{out} holds the model itself", "choose another folder with -o")
     with _replacing(out, options.force) as folder:
         progress("exporting to ONNX")
         onnx_path = folder / "model.onnx"
-        if is_file:
-            loaded = to_onnx(Path(model), onnx_path, options.load)
-        else:
-            loaded = module_to_onnx(model, example_inputs, onnx_path)
+        loaded = load_model(
+            model, example_inputs, onnx_path, options.load, options.binarize_weights
+        )
         progress("finding the binary layers")
         graph = graph_of(onnx_path, name)
-        require_binary(graph)
+        require_binary(graph.findings, options.require_binary)
         progress("writing model.tflite")
         (folder / "model.tflite").write_bytes(convert(graph).data)
         progress("writing c/")
@@ -112,6 +114,45 @@ def export(
         result = collect(artifacts, graph, program, board, measured)
         report.write(result, folder)
     return result
+
+
+def load_model(
+    model: Any, example_inputs: Any, onnx_path: Path, options: LoadOptions, binarize_weights: bool
+) -> Loaded:
+    """Write model.onnx; what was changed on the way stands in the notes.
+
+    Args:
+        model: see `export`.
+        example_inputs: see `export`.
+        onnx_path: where model.onnx goes; its folder exists.
+        options: how to read a file.
+        binarize_weights: see ExportOptions.
+
+    Raises:
+        InputError: the model is neither a file nor a module, or cannot be read.
+        UnsupportedError: see frontend.to_onnx; or there are no weights to binarise.
+    """
+    if isinstance(model, str | os.PathLike):
+        loaded = to_onnx(Path(model), onnx_path, options)
+    elif hasattr(model, "named_modules") and not isinstance(model, type):
+        loaded = module_to_onnx(model, example_inputs, onnx_path, options)
+    else:
+        what = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise InputError(
+            f"a model is a file or an nn.Module, not {what}",
+            "make the module first, and load a state_dict into it",
+        )
+    if binarize_weights:
+        changed = passes.binarize_weights(onnx_path)
+        loaded.notes.extend(
+            f"{name}: its weights were replaced by sign(w) * mean|w| of each output channel"
+            for name in changed
+        )
+        if not changed:
+            loaded.notes.append(
+                "--binarize-weights changed nothing: no layer has a binary input and real weights"
+            )
+    return loaded
 
 
 def default_folder(name: str, target: str) -> Path:
@@ -132,23 +173,6 @@ def program_of(graph: Graph, board: targets.Target, name: str, sha256: str) -> c
     return c_exporter.build_program(graph, board, name, provenance)
 
 
-def require_binary(graph: Graph) -> None:
-    """Refuse a network in which nothing was found to be binary.
-
-    Raises:
-        UnsupportedError: says of the first layer with a chance why it is not.
-    """
-    if any(finding.binary for finding in graph.findings):
-        return
-    layers = [f for f in graph.findings if f.kind == "FloatConv"] or graph.findings
-    telling = [f for f in layers if "its input is real" not in f.reason] or layers
-    detail = f"; {telling[0].name!r}: {telling[0].reason}" if telling else ""
-    raise UnsupportedError(
-        f"the model has no binary layer among {len(graph.findings)} Conv, Gemm and MatMul{detail}",
-        "both the weights and the inputs of a layer must be binarised in forward()",
-    )
-
-
 def c_name(wanted: str | None, stem: str) -> str:
     """The C identifier of a model.
 
@@ -164,9 +188,14 @@ def c_name(wanted: str | None, stem: str) -> str:
     return name if name[0].isalpha() and name not in RESERVED else f"m_{name}"
 
 
-def _shown_name(path: Path) -> str:
-    """The name of a file as text that JSON can hold: bytes of it that are no UTF-8 become U+FFFD."""
-    return os.fsencode(path.name).decode("utf-8", "replace")
+def shown_name(model: Any) -> str:
+    """What a model is called: a file's name without its folder, or a module's class.
+
+    It is text that JSON can hold: bytes of a name that are no UTF-8 become U+FFFD.
+    """
+    if isinstance(model, str | os.PathLike):
+        return os.fsencode(Path(model).name).decode("utf-8", "replace")
+    return type(model).__name__
 
 
 def _measure(c_dir: Path, board: targets.Target) -> Measured:

@@ -7,12 +7,14 @@ error, and every shipped file is validated by one test. To add a target, add its
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from importlib import resources
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 from r2b_edge.errors import InputError
 
@@ -111,9 +113,9 @@ def parse(text: str, name: str) -> Target:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"target file {name}.toml is not TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"target file {name}.toml: {where}: {first['msg']}") from error
+        raise InputError(f"target file {name}.toml: {where}: {_fault(first)}") from error
     if target.name != name:
         raise InputError(f'target file {name}.toml names itself "{target.name}"')
     if (target.arch == "native") != (target.triple == ""):
@@ -127,6 +129,42 @@ def parse(text: str, name: str) -> Target:
             "stand_in = true says that the emulator has another core, and only that",
         )
     return target
+
+
+def _fault(error: ErrorDetails) -> str:
+    """What is wrong with a value, in a TOML author's words."""
+    given = json.dumps(error["input"], default=str)
+    given = given if len(given) <= 60 else f"{given[:57]}..."
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "the key is missing"
+        case "extra_forbidden":
+            return "unknown key"
+        case "string_pattern_mismatch":
+            return f"{given} has not the form {limits['pattern']}"
+        case "literal_error":
+            return f"{given} is none of {limits['expected'].replace(' or ', ', ')}"
+        case "too_short":
+            return "the list is empty"
+        case "greater_than":
+            return f"{given} is not above {limits['gt']}"
+        case "greater_than_equal":
+            return f"{given} is below {limits['ge']}"
+        case kind if kind in _WANTED:
+            return f"{given} is not {_WANTED[kind]}"
+        case _:
+            return str(error["msg"])
+
+
+_WANTED = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "model_type": "a table",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+"""Type of pydantic's error -> what a TOML file must have there."""
 
 
 def _tuples(value: object) -> object:
@@ -148,4 +186,8 @@ def load(name: str) -> Target:
         )
         offer = f"did you mean {' or '.join(near)}? " if near else ""
         raise InputError(f"unknown target {name!r}", f"{offer}`r2b-edge targets` lists all")
-    return parse(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"), name)
+    content = resources.files(__name__).joinpath(f"{name}.toml").read_bytes()
+    try:
+        return parse(content.decode("utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise InputError(f"target file {name}.toml is not UTF-8") from error

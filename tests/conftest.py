@@ -7,10 +7,12 @@ import os
 import platform
 import shutil
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
+import numpy as np
 import pytest
 
 import r2b_edge.firmware_templates
@@ -24,6 +26,14 @@ TEMPLATES = Path(r2b_edge.firmware_templates.__file__).parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --update-golden, for tests that compare with stored files."""
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
+@pytest.fixture(autouse=True)
+def _own_random_numbers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module's RANDOM starts anew in each test: its numbers do not depend on which tests ran before, and where."""
+    if hasattr(request.module, "RANDOM"):
+        seed = zlib.crc32(request.node.name.encode())
+        monkeypatch.setattr(request.module, "RANDOM", np.random.default_rng(seed))
 
 
 @pytest.fixture(scope="session")

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from r2b_edge.exporters.c import pack
 from r2b_edge.exporters.c.constants import Constants
-from r2b_edge.exporters.c.kernels import Field, align
+from r2b_edge.exporters.c.kernels import Field
 from r2b_edge.exporters.c.layout import chw
 from r2b_edge.exporters.c.negotiate import Call
 from r2b_edge.exporters.c.program import Literal, ProgramStep, TileOp
 from r2b_edge.exporters.c.select import Group, Tile
 from r2b_edge.graph.graph import Array, TensorType
-from r2b_edge.ops import ChannelAffine, Clip, PReLU, Step, Window
+from r2b_edge.ops import ChannelAffine, Clip, Concat, ConstantMap, PReLU, Staircase, Step, Window
 
 Types = Mapping[str, TensorType]
 
 
-def workspace(call: Call, types: Types) -> int:
-    """Bytes of arena that a call needs beside its tensors: the kernel's, then row sums for each mean."""
+def workspaces(call: Call, types: Types) -> list[int]:
+    """Bytes of the workspaces that a call needs beside its tensors: the kernel's, then row sums for each mean."""
     group = call.group
     x, y = types[group.source], types[group.chain[0]]
     means = sum(tile.kind == "MEAN" for tile in group.tiles)
-    return align(call.kernel.workspace(group.op, x, y)) + means * align(4 * y.channels)
+    return [call.kernel.workspace(group.op, x, y), *[4 * y.channels] * means]
 
 
 def step(
@@ -32,7 +32,7 @@ def step(
     call: Call,
     types: Types,
     offsets: Mapping[str, int],
-    work: int,
+    works: Sequence[int],
     constants: Constants,
 ) -> ProgramStep:
     """Everything that the templates need of a call.
@@ -42,7 +42,7 @@ def step(
         call: the group and its kernel.
         types: of the tensors by name.
         offsets: of the tensors in the arena.
-        work: offset of the workspace.
+        works: offsets of its workspaces.
         constants: takes the constants up.
     """
     group, kernel = call.group, call.kernel
@@ -59,22 +59,35 @@ def step(
         return dict(value) if isinstance(value, dict) else value
 
     fields = {name: field(name, value) for name, value in kernel.pack(group.op, x, y).items()}
-    fields |= {"input": offsets[group.source], "work": work}
+    if kernel.several:
+        sources = group.sources
+        fields["inputs"] = field("inputs", np.array([offsets[n] for n in sources], np.uint32))
+    else:
+        fields["input"] = offsets[group.source]
+    if isinstance(group.op, Concat):
+        channels_of = np.array([types[n].channels for n in group.sources], np.uint32)
+        fields |= {"parts": len(group.sources), "channels": field("channels", channels_of)}
+    fields["work"] = works[0]
 
-    sums = work + align(kernel.workspace(group.op, x, y))
+    sums = iter(works[1:])
     tiles = []
     for k, tile in enumerate(group.tiles):
         values: dict[str, Literal] = {}
-        for name, array in _arrays(tile, y.channels).items():
+        for name, array in _arrays(tile, y).items():
             comment = f"{tile.node.name if tile.node else ''}: {_PURPOSE[tile.kind, name]}"
             values[name] = constant(f"tile{k}_{name}", array, comment)
         if tile.node and isinstance(tile.node.op, Clip):
             values |= {"low": float(tile.node.op.low), "high": float(tile.node.op.high)}
+        if tile.node and isinstance(tile.node.op, Staircase):
+            values["count"] = tile.node.op.thresholds.shape[1]
+        if tile.call:
+            values["call"] = f"r2b_call_{tile.call}"
+        if tile.by:
+            values["operand"] = f"R2B_{tile.by}"
         if tile.operand or tile.result:
             values["at"] = offsets[tile.operand or tile.result]
         if tile.kind == "MEAN":
-            values["work"] = sums
-            sums += align(4 * y.channels)
+            values["work"] = next(sums)
         tiles.append(TileOp(tile.kind, values, tile.node.name if tile.node else tile.result))
 
     channels, height, width = chw(y)
@@ -92,7 +105,7 @@ def step(
         pixels=height * width,
         channels=channels,
         constants=tuple(dict.fromkeys(used)),
-        work=(work, workspace(call, types)),
+        works=tuple(zip(works, workspaces(call, types), strict=True)),
     )
 
 
@@ -102,12 +115,19 @@ _PURPOSE = {
     ("PRELU", "a"): "slope",
     ("BITS", "a"): "thresholds",
     ("BITS", "flip"): "inverted comparisons",
+    ("CALL", "a"): "operand",
+    ("CALL", "b"): "values",
 }
 
 
-def _arrays(tile: Tile, channels: int) -> dict[str, Array]:
+def _arrays(tile: Tile, y: TensorType) -> dict[str, Array]:
     op = tile.node.op if tile.node else None
+    channels = y.channels
     match op:
+        case ConstantMap():
+            return {"a": pack.constant_map(op.value, chw(y))}
+        case Staircase():
+            return {"a": pack.floats(op.thresholds.T), "b": pack.floats(op.values.T)}
         case ChannelAffine():
             return {"a": pack.floats(op.scale, channels), "b": pack.floats(op.offset, channels)}
         case PReLU():

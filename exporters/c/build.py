@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from r2b_edge.errors import InputError, UnsupportedError
-from r2b_edge.exporters.c.assemble import step, workspace
+from r2b_edge.exporters.c.assemble import step, workspaces
 from r2b_edge.exporters.c.constants import Constants
 from r2b_edge.exporters.c.kernels import REGISTRY, Kernel, Repack, choose
 from r2b_edge.exporters.c.negotiate import Call, negotiate
@@ -19,6 +19,8 @@ from r2b_edge.exporters.c.select import Group, select
 from r2b_edge.graph.graph import Graph, TensorType
 
 RUNTIME_SOURCES = ("r2b.c", "r2b_epilogue.c")
+CALL_SOURCES = {False: "r2b_call_unary.c", True: "r2b_call_pair.c"}
+"""The functions of R2B_TILE_CALL, without and with an operand."""
 ARENA_LIMIT = 2**31
 """Kernels index with int32_t."""
 MOST_TENSORS = 2**16 - 1
@@ -78,6 +80,7 @@ def build_program(
     name: str,
     provenance: Mapping[str, str],
     registry: Iterable[Kernel] = REGISTRY,
+    guard: int = 0,
 ) -> Program:
     """Decide everything about the C project of a graph.
 
@@ -87,6 +90,7 @@ def build_program(
         name: the model's identifier in C.
         provenance: what the generated files state about their origin, in order.
         registry: the kernels to choose from.
+        guard: bytes of the arena to leave free on both sides of each tensor and workspace, for tests.
 
     Raises:
         InputError: `name` is no C identifier.
@@ -107,7 +111,7 @@ def build_program(
     alignment = max(call.kernel.alignment for call in calls)
     names = list(dict.fromkeys([*graph.inputs, *(n for call in calls for n in call.group.writes)]))
     sizes = {n: layouts[n].nbytes(types[n]) for n in names}
-    offsets, work, memory = _memory(graph, calls, sizes, types, alignment)
+    offsets, works, memory = _memory(graph, calls, sizes, types, alignment, guard)
     if memory.bytes >= ARENA_LIMIT:
         raise UnsupportedError(
             f"{graph.name!r} needs an arena of {memory.bytes} bytes; the limit is 2 GiB"
@@ -126,7 +130,9 @@ def build_program(
     if len(names) > MOST_TENSORS or crowded is not None:
         where = f"node {crowded!r}" if crowded else repr(graph.name)
         raise UnsupportedError(f"{where} has too many tensors for the C runtime's tables")
-    steps = tuple(step(i, call, types, offsets, work[i], constants) for i, call in enumerate(calls))
+    steps = tuple(
+        step(i, call, types, offsets, works[i], constants) for i, call in enumerate(calls)
+    )
     tensors = tuple(
         ProgramTensor(n, values.get(n, n), types[n], layouts[n], offsets[n], sizes[n], i)
         for i, n in enumerate(names)
@@ -142,7 +148,7 @@ def build_program(
         arena_bound_bytes=memory.bound,
         arena_alignment=alignment,
         weight_bytes=sum(c.array.nbytes for c in constants.all),
-        sources=tuple(dict.fromkeys([*RUNTIME_SOURCES, *(c.kernel.source for c in calls)])),
+        sources=tuple(dict.fromkeys([*RUNTIME_SOURCES, *_sources(calls)])),
         provenance=dict(provenance),
         hash=_hash(steps, tensors, constants.all),
     )
@@ -162,14 +168,22 @@ def _kernel(
     return kernel
 
 
+def _sources(calls: Sequence[Call]) -> Iterator[str]:
+    """The files of the kernels, and of the functions that epilogues call."""
+    for call in calls:
+        yield call.kernel.source
+        yield from (CALL_SOURCES[bool(t.by)] for t in call.group.tiles if t.kind == "CALL")
+
+
 def _memory(
     graph: Graph,
     calls: Sequence[Call],
     sizes: Mapping[str, int],
     types: Mapping[str, TensorType],
     alignment: int,
-) -> tuple[dict[str, int], list[int], Plan]:
-    """Offsets of the tensors, of each step's workspace, and the plan of the arena."""
+    guard: int,
+) -> tuple[dict[str, int], list[list[int]], Plan]:
+    """Offsets of the tensors, of each step's workspaces, and the plan of the arena."""
     first = dict.fromkeys(graph.inputs, -1)
     last = dict.fromkeys(graph.inputs, -1)
     over_read = dict.fromkeys(sizes, 0)
@@ -178,8 +192,8 @@ def _memory(
         last |= dict.fromkeys(call.group.reads, i)
         for name in call.group.writes:
             first[name] = last[name] = i
-        source = call.group.source
-        over_read[source] = max(over_read[source], call.kernel.over_read)
+        for source in call.group.sources:
+            over_read[source] = max(over_read[source], call.kernel.over_read)
         takeovers += _takeovers(i, call)
     last |= dict.fromkeys(graph.outputs, len(calls))
 
@@ -188,10 +202,13 @@ def _memory(
         Buffer(f"tensor {n}", size + over_read[n], first[n], last[n]) for n, size in sizes.items()
     ]
     merged, owner = share(buffers, takeovers)
-    works = [Buffer(f"work {i}", workspace(call, types), i, i) for i, call in enumerate(calls)]
-    memory = plan([*merged, *works], alignment)
+    works = [
+        [Buffer(f"work {i} {k}", size, i, i) for k, size in enumerate(workspaces(call, types))]
+        for i, call in enumerate(calls)
+    ]
+    memory = plan([*merged, *(w for step in works for w in step)], alignment, guard)
     offsets = {n: memory.offsets[owner[f"tensor {n}"]] for n in sizes}
-    return offsets, [memory.offsets[w.name] for w in works], memory
+    return offsets, [[memory.offsets[w.name] for w in step] for step in works], memory
 
 
 def _takeovers(index: int, call: Call) -> Iterator[Takeover]:
@@ -200,11 +217,10 @@ def _takeovers(index: int, call: Call) -> Iterator[Takeover]:
     A kernel that is not pixelwise reads its source again for other pixels, so that nothing may go there.
     """
     group = call.group
-    read_at = {group.source: -1 if call.kernel.in_place else len(group.tiles)}
+    read_at = dict.fromkeys(group.sources, -1 if call.kernel.in_place else len(group.tiles))
     for k, tile in enumerate(group.tiles):
         if tile.operand:
-            map_operand = tile.kind.endswith("_MAP")
-            at = k if map_operand else len(group.tiles)
+            at = k if tile.reads_pixel else len(group.tiles)
             read_at[tile.operand] = max(at, read_at.get(tile.operand, -1))
     for k, tile in enumerate(group.tiles):
         if tile.kind == "STORE":

@@ -11,13 +11,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from r2b_edge.exporters.bits import words
 from r2b_edge.exporters.c import pack
 from r2b_edge.exporters.c.layout import BITS32, NHWC, Layout, chw
 from r2b_edge.graph.graph import Array, TensorType
-from r2b_edge.ops import AvgPool, BinaryConv, Dense, FloatConv, MaxPool, Op, Window
+from r2b_edge.ops import (
+    AvgPool,
+    BinaryConv,
+    BinaryMaxPool,
+    ChannelReduce,
+    Concat,
+    Dense,
+    FloatConv,
+    Gather,
+    MaxPool,
+    Op,
+    Reshape,
+    Select,
+    Window,
+)
 
-Field: TypeAlias = "int | Array | dict[str, int]"
+Field: TypeAlias = "int | float | Array | dict[str, int]"
 """A parameter of a kernel: a number, an array that becomes a constant, or a nested struct."""
 
 EXACT_INTEGERS = 2**24
@@ -25,6 +41,7 @@ EXACT_INTEGERS = 2**24
 
 ALL_TILES = frozenset({
     "AFFINE", "PRELU", "CLIP", "SIGMOID", "ADD_MAP", "MUL_MAP", "ADD_VECTOR", "MUL_VECTOR", "STORE", "BITS", "MEAN",
+    "CALL",
 })  # fmt: skip
 """Every operation of an epilogue, R2B_TILE_<name> in C."""
 
@@ -56,9 +73,9 @@ class Kernel:
         name: of the function, without the prefix.
         op: the class of op that it computes.
         family: the instruction set that it is written for.
-        struct: the C type of its parameters; it has the members `input` and `work`, set by the exporter.
+        struct: the C type of its parameters; the exporter sets its members `work` and `input`, or `inputs` for several.
         source: its file in firmware_templates/kernels.
-        reads: the layout of its input.
+        reads: the layout of its inputs.
         writes: the layouts of its outputs and of its epilogue's map operands, the preferred one first.
         pack: its other parameters.
         workspace: bytes of arena that it needs for itself.
@@ -67,6 +84,7 @@ class Kernel:
         in_place: True if an output map may take the input's place: each pixel is read before it is written.
         alignment: of its tensors and of its workspace.
         over_read: bytes that it may read beyond the end of its input.
+        several: True if it reads several tensors.
     """
 
     name: str
@@ -83,6 +101,7 @@ class Kernel:
     in_place: bool = False
     alignment: int = 16
     over_read: int = 0
+    several: bool = False
 
 
 def choose(
@@ -183,14 +202,69 @@ def _dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
 
 
 def _pool_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
-    assert isinstance(op, MaxPool | AvgPool)
+    assert isinstance(op, MaxPool | AvgPool | BinaryMaxPool)
     count_pad = int(isinstance(op, AvgPool) and op.count_include_pad)
-    return {"window": window_fields(op.window, x, y), "count_pad": count_pad}
+    fields: dict[str, Field] = {"window": window_fields(op.window, x, y), "count_pad": count_pad}
+    if isinstance(op, AvgPool) and count_pad:
+        _, height, width = chw(x)
+        fields["count_height"] = height + op.window.pads[2] - op.overhang[0]
+        fields["count_width"] = width + op.window.pads[3] - op.overhang[1]
+    return fields
 
 
 def _map_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
     channels, height, width = chw(x)
     return {"height": height, "width": width, "channels": channels}
+
+
+def _gather_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, Gather)
+    in_channels, _, in_width = chw(x)
+    channels, height, width = chw(y)
+    one = np.zeros(1, np.int32)
+    rows, columns = (one if i is None else i for i in (op.rows, op.columns))
+    whole = np.array_equal(op.channels, np.arange(in_channels))
+    return {
+        "in_width": in_width,
+        "in_channels": in_channels,
+        "out_height": height,
+        "out_width": width,
+        "out_channels": channels,
+        "rows": rows.view(np.uint32),  # -1 is R2B_NOWHERE
+        "columns": columns.view(np.uint32),
+        "channels": 0 if whole else op.channels.view(np.uint32),
+        "fill": float(op.fill),
+    }
+
+
+def _concat_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    _, height, width = chw(y)
+    return {"height": height, "width": width}
+
+
+def _select_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, Select)
+    return {
+        **_map_fields(op, x, y),
+        "count": op.condition.thresholds.shape[1],
+        "thresholds": pack.floats(op.condition.thresholds.T),
+        "values": pack.floats(op.condition.values.T),
+        "a": 0 if op.a is None else pack.floats(op.a),
+        "b": 0 if op.b is None else pack.floats(op.b),
+    }
+
+
+def _channel_reduce_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, ChannelReduce)
+    return {**_map_fields(op, x, y), "is_mean": int(op.kind == "Mean")}
+
+
+def _reshape_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    sides = {"in": chw(x), "out": chw(y)}
+    names = ("channels", "height", "width")
+    return {
+        f"{side}_{n}": v for side, sizes in sides.items() for n, v in zip(names, sizes, strict=True)
+    }
 
 
 _OUT = (NHWC, BITS32)
@@ -217,8 +291,32 @@ REGISTRY: tuple[Kernel, ...] = (
         NHWC, _OUT, _pool_fields, _tile_bytes,
     ),
     Kernel(
+        "bmaxpool_portable", BinaryMaxPool, "portable", "r2b_pool", "r2b_bmaxpool_portable.c",
+        BITS32, _OUT, _pool_fields, lambda op, x, y: 0, tiles=frozenset({"STORE"}),
+    ),
+    Kernel(
+        "reshape_portable", Reshape, "portable", "r2b_reshape", "r2b_reshape_portable.c",
+        NHWC, _OUT, _reshape_fields, _tile_bytes,
+    ),
+    Kernel(
         "map_portable", Pixelwise, "portable", "r2b_map", "r2b_map_portable.c",
         NHWC, _OUT, _map_fields, _tile_bytes, in_place=True,
+    ),
+    Kernel(
+        "gather_portable", Gather, "portable", "r2b_gather", "r2b_gather_portable.c",
+        NHWC, _OUT, _gather_fields, _tile_bytes,
+    ),
+    Kernel(
+        "concat_portable", Concat, "portable", "r2b_concat", "r2b_concat_portable.c",
+        NHWC, _OUT, _concat_fields, _tile_bytes, several=True,
+    ),
+    Kernel(
+        "channel_reduce_portable", ChannelReduce, "portable", "r2b_channel_reduce",
+        "r2b_channel_reduce_portable.c", NHWC, _OUT, _channel_reduce_fields, _tile_bytes,
+    ),
+    Kernel(
+        "select_portable", Select, "portable", "r2b_select", "r2b_select_portable.c",
+        NHWC, _OUT, _select_fields, _tile_bytes, in_place=True, several=True,
     ),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

@@ -19,6 +19,8 @@ from r2b_edge.graph.graph import Array, TensorType
 
 Words = NDArray[np.uint32]
 
+NO_INTEGER = np.iinfo(np.int32).min
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -61,12 +63,17 @@ class Layout:
         return self.encode(values.reshape(chw(kind)).transpose(1, 2, 0))
 
     def unpack(self, data: bytes, kind: TensorType) -> Array:
-        """Read an array back, in the type's shape: int8 +-1 for bits, int32 for integers, else float32."""
+        """Read an array back, in the type's shape: int8 +-1 for bits, int32 for integers, else float32.
+
+        What should be an integer and is none comes as the smallest int32.
+        """
         if len(data) != self.nbytes(kind):
             raise ValueError(f"{len(data)} bytes are no {kind} in layout {self.name}")
         values = self.decode(data, *chw(kind)).transpose(2, 0, 1).reshape(kind.shape)
         if kind.dtype == "int32":
-            return np.asarray(np.rint(values), dtype=np.int32)
+            whole = np.abs(values) < 2**31
+            whole &= np.rint(values) == values
+            return np.where(whole, values, NO_INTEGER).astype(np.int32)
         return np.ascontiguousarray(values)
 
 

@@ -71,7 +71,8 @@ def negotiate(
 
 def _reads(call: Call, types: dict[str, TensorType]) -> list[tuple[str, Layout]]:
     operands = next(layout for layout in call.kernel.writes if not layout.bits)
-    return [(call.group.source, call.kernel.reads), *((o, operands) for o in call.group.operands)]
+    sources = [(name, call.kernel.reads) for name in call.group.sources]
+    return [*sources, *((name, operands) for name in call.group.operands)]
 
 
 def _repack(name: str, copy: str, source: Layout, target: Layout) -> Group:
@@ -81,4 +82,5 @@ def _repack(name: str, copy: str, source: Layout, target: Layout) -> Group:
 
 def _rename(group: Group, names: dict[str, str]) -> Group:
     tiles = [dataclasses.replace(t, operand=names.get(t.operand, t.operand)) for t in group.tiles]
-    return dataclasses.replace(group, source=names.get(group.source, group.source), tiles=tiles)
+    source, *others = (names.get(name, name) for name in group.sources)
+    return dataclasses.replace(group, source=source, others=others, tiles=tiles)

@@ -28,6 +28,16 @@ def conv_weights(weight: Array) -> Floats:
     return floats(weight.transpose(2, 3, 1, 0))
 
 
+def constant_map(value: Array, chw: tuple[int, int, int]) -> Floats:
+    """A constant [C or 1, H or 1, W or 1] as one value a channel, one a pixel, or NHWC: the smallest that holds it."""
+    channels, height, width = chw
+    if value.shape[1:] == (1, 1):
+        return floats(np.broadcast_to(value.reshape(-1), (channels,)))
+    if value.shape[0] == 1:
+        return floats(np.broadcast_to(value[0], (height, width)))
+    return floats(np.broadcast_to(value, chw).transpose(1, 2, 0))
+
+
 def thresholds(step: Step) -> tuple[Floats, Words]:
     """A step's thresholds t' [C] and flip words [ceil(C / 32)], for bit = (x < t') ^ flip, 1 for -1.
 

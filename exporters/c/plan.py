@@ -77,7 +77,7 @@ def share(
     return list(merged.values()), owner
 
 
-def plan(buffers: Sequence[Buffer], alignment: int) -> Plan:
+def plan(buffers: Sequence[Buffer], alignment: int, guard: int = 0) -> Plan:
     """Place buffers so that no two that are alive together overlap, in as little memory as found.
 
     Several greedy orders are tried, each buffer at the lowest place that is free during its life; then the buffers
@@ -86,8 +86,11 @@ def plan(buffers: Sequence[Buffer], alignment: int) -> Plan:
     Args:
         buffers: names are unique.
         alignment: of every offset.
+        guard: bytes to leave free on both sides of every buffer, rounded up to the alignment.
     """
-    sized = [Buffer(b.name, align(b.bytes, alignment), b.first, b.last) for b in buffers]
+    # Each buffer has its guard before it, and the arena one at its end.
+    guard = align(guard, alignment)
+    sized = [Buffer(b.name, guard + align(b.bytes, alignment), b.first, b.last) for b in buffers]
     moments = {b.first for b in sized}
     bound = max((sum(b.bytes for b in sized if b.first <= m <= b.last) for m in moments), default=0)
     keys: list[Callable[[Buffer], tuple[int, ...]]] = [
@@ -111,7 +114,8 @@ def plan(buffers: Sequence[Buffer], alignment: int) -> Plan:
         order = high + [b for b in order if b not in high]
         offsets = _place(order)
         best = min(best, offsets, key=lambda o: _top(o, sized))
-    return Plan(best, _top(best, sized), bound)
+    starts = {name: offset + guard for name, offset in best.items()}
+    return Plan(starts, _top(best, sized) + guard, bound + guard)
 
 
 def _top(offsets: Mapping[str, int], buffers: Sequence[Buffer]) -> int:

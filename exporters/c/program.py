@@ -87,7 +87,7 @@ class ProgramStep:
         pixels: of the map that it computes.
         channels: of the map that it computes.
         constants: symbols of the constants that it uses.
-        work: arena offset and bytes of its workspace.
+        works: arena offset and bytes of each of its workspaces: the kernel's, then those of its means.
     """
 
     index: int
@@ -103,7 +103,7 @@ class ProgramStep:
     pixels: int
     channels: int
     constants: tuple[str, ...]
-    work: tuple[int, int]
+    works: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)

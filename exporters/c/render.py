@@ -44,7 +44,7 @@ def render(program: Program, target: Target) -> Iterator[tuple[str, bytes]]:
     """Every file of the project: its path in it and its content. The same program gives the same bytes."""
     templates = files("r2b_edge.firmware_templates")
     kernels = templates / "kernels"
-    for name in ("r2b.h", "r2b_kernels.h"):
+    for name in ("r2b.h", "r2b_kernels.h", "r2b_math.h"):
         yield f"include/{name}", (kernels / name).read_bytes()
     for name in program.sources:
         yield f"src/{name}", (kernels / name).read_bytes()

@@ -18,27 +18,44 @@ from r2b_edge.ops import (
     Add,
     AvgPool,
     BinaryConv,
+    BinaryMaxPool,
     ChannelAffine,
+    ChannelReduce,
     Clip,
+    Concat,
+    ConstantMap,
     Dense,
     FloatConv,
+    Gather,
     GlobalAvgPool,
     MaxPool,
     Mul,
     Op,
+    Pairwise,
     PReLU,
+    Reshape,
+    Select,
     Sigmoid,
+    Softmax,
+    Staircase,
     Step,
+    Unary,
 )
 
-ANCHORS = (BinaryConv, FloatConv, Dense, MaxPool, AvgPool)
+ANCHORS = (
+    BinaryConv, FloatConv, Dense, MaxPool, AvgPool, BinaryMaxPool, Gather, Concat, ChannelReduce, Select, Reshape
+)  # fmt: skip
 UNARY: dict[type[Op], str] = {
     ChannelAffine: "AFFINE",
     PReLU: "PRELU",
     Clip: "CLIP",
     Sigmoid: "SIGMOID",
+    Unary: "CALL",
+    Softmax: "CALL",
+    Staircase: "CALL",
+    ConstantMap: "CALL",
 }
-BINARY: dict[type[Op], str] = {Add: "ADD", Mul: "MUL"}
+BINARY: dict[type[Op], str] = {Add: "ADD", Mul: "MUL", Pairwise: "CALL"}
 TAPS: dict[type[Op], str] = {Step: "BITS", GlobalAvgPool: "MEAN"}
 
 
@@ -51,12 +68,21 @@ class Tile:
         node: the graph node that it computes; None for a store.
         operand: the tensor that it reads beside the tile, or "".
         result: the tensor that it writes, or "".
+        call: of a CALL: r2b_call_<call> is its function.
+        by: of a CALL with an operand, constant or not: how it is read, R2B_<by>.
     """
 
     kind: str
     node: Node | None = None
     operand: str = ""
     result: str = ""
+    call: str = ""
+    by: str = ""
+
+    @property
+    def reads_pixel(self) -> bool:
+        """True if it reads its operand at the pixel that it works on, and no other."""
+        return self.kind.endswith("_MAP") or self.by == "EVERYWHERE"
 
 
 @dataclass
@@ -70,6 +96,7 @@ class Group:
         links: links[i] makes chain[i + 1] from chain[i].
         taps: Step and GlobalAvgPool nodes on values of the chain.
         tiles: the epilogue, set when all groups are known.
+        others: the anchor's other inputs, in order.
     """
 
     source: str
@@ -78,6 +105,7 @@ class Group:
     links: list[Node] = field(default_factory=list)
     taps: list[Node] = field(default_factory=list)
     tiles: list[Tile] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
     @property
     def op(self) -> Op:
@@ -95,9 +123,14 @@ class Group:
         return list(dict.fromkeys(t.operand for t in self.tiles if t.operand))
 
     @property
+    def sources(self) -> list[str]:
+        """Tensors that the anchor reads, in order; one may come twice."""
+        return [self.source, *self.others]
+
+    @property
     def reads(self) -> list[str]:
         """Tensors that the step reads: the anchor's first, then the epilogue's, each once."""
-        return list(dict.fromkeys([self.source, *self.operands]))
+        return list(dict.fromkeys([*self.sources, *self.operands]))
 
     @property
     def writes(self) -> list[str]:
@@ -126,9 +159,11 @@ def _check(graph: Graph) -> None:
         if not isinstance(node.op, known):
             raise UnsupportedError(f"{kind} {node.name!r}: the C runtime has no such op")
         for name in node.inputs:
-            if graph.type(name).dtype == "bits" and not isinstance(node.op, BinaryConv):
+            on_bits = isinstance(node.op, BinaryConv | BinaryMaxPool)
+            if graph.type(name).dtype == "bits" and not on_bits:
                 raise UnsupportedError(
-                    f"{kind} {node.name!r} reads bits ({name!r}): the C runtime has only binary convolutions on bits"
+                    f"{kind} {node.name!r} reads bits ({name!r}): the C runtime has only binary convolutions and "
+                    "pools on bits"
                 )
 
 
@@ -191,6 +226,7 @@ def _group(graph: Graph, order: list[Node]) -> list[Group]:
     for node in order:
         if isinstance(node.op, ANCHORS):
             made_in[node.output] = start(node.inputs[0], node, node.output)
+            groups[-1].others = list(node.inputs[1:])
         elif isinstance(node.op, tuple(TAPS)):
             (value,) = node.inputs
             index = home[value] if value in home else start(value, None, value)
@@ -246,12 +282,37 @@ def _tiles(graph: Graph, group: Group) -> Iterator[Tile]:
 
 
 def _link(graph: Graph, node: Node, value: str) -> Tile:
+    match node.op:
+        case Unary(kind=kind):
+            return Tile("CALL", node, call=kind.lower())
+        case Staircase():
+            return Tile("CALL", node, call="stairs")
+        case Softmax(log=log):
+            return Tile("CALL", node, call="logsoftmax" if log else "softmax")
+        case ConstantMap(kind=kind, value=constant):
+            by = _constant_form(constant.shape)
+            return Tile("CALL", node, call=kind.lower(), by=by)
     if type(node.op) in UNARY:
         return Tile(UNARY[type(node.op)], node)
     others = list(node.inputs)
     others.remove(value)
-    same = graph.type(others[0]).shape == graph.type(node.output).shape
-    return Tile(f"{BINARY[type(node.op)]}_{'MAP' if same else 'VECTOR'}", node, operand=others[0])
+    operand = graph.type(others[0])
+    full = graph.type(value).shape
+    forms = {full: "EVERYWHERE", full[:2]: "BY_CHANNEL", (full[0], 1): "SINGLE"}
+    by = forms.get(operand.shape, "BY_PIXEL")
+    if isinstance(node.op, Add | Mul) and by in ("EVERYWHERE", "BY_CHANNEL"):
+        kind = f"{BINARY[type(node.op)]}_{'MAP' if by == 'EVERYWHERE' else 'VECTOR'}"
+        return Tile(kind, node, operand=others[0])
+    name = node.op.kind if isinstance(node.op, Pairwise) else type(node.op).__name__
+    turned = name in ("Sub", "Div") and node.inputs[0] != value
+    return Tile("CALL", node, others[0], call=f"{'r' if turned else ''}{name.lower()}", by=by)
+
+
+def _constant_form(shape: tuple[int, ...]) -> str:
+    """How a constant [C or 1, H or 1, W or 1] is stored: the smallest form that holds it."""
+    if shape[1:] == (1, 1):
+        return "BY_CHANNEL"
+    return "BY_PIXEL" if shape[0] == 1 else "EVERYWHERE"
 
 
 def _verify(graph: Graph, groups: list[Group]) -> None:

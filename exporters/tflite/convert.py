@@ -9,7 +9,10 @@ from r2b_edge.exporters.tflite import (  # noqa: F401
     emit_binary,
     emit_elementwise,
     emit_layers,
+    emit_moving,
     emit_pools,
+    emit_quantised,
+    emit_reshape,
 )
 from r2b_edge.exporters.tflite.emit_layers import fusable
 from r2b_edge.exporters.tflite.model import TfliteModel, TfliteStep

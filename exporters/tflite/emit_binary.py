@@ -125,10 +125,10 @@ def emit_binary_conv(context: Context, nodes: Sequence[Node]) -> None:
         assert isinstance(affine, ChannelAffine)
         scale, offset = channels(affine.scale, outputs), channels(affine.offset, outputs)
 
-    height, width = context.type(nodes[0].inputs[0]).shape[2:]
+    height, width = _sizes(context, nodes[0])
     border = _border(conv, height, width)
     wanted = stored_shape(context.type(name))
-    produced = (1, *(border.produced or wanted[1:3]), outputs)
+    produced = (1, *(border.produced or conv.window.output_size(height, width)), outputs)
     result = context.write(name)
     final = produced == wanted and not border.factor
     dots = result if final else context.temporary(f"{name}/dots", produced)
@@ -157,9 +157,17 @@ def emit_binary_conv(context: Context, nodes: Sequence[Node]) -> None:
     if border.factor:
         correction = _correction(context, name, conv, (height, width), border.factor * scale)
         context.writer.builtin("ADD", [dots, correction], [result], ("AddOptions", {}))
+    elif len(wanted) == 2:
+        context.reshape(dots, result, wanted)
     elif not final:
         inputs = [dots, context.integers("begin", [0] * 4), context.integers("size", wanted)]
         context.writer.builtin("SLICE", inputs, [result], ("SliceOptions", {}))
+
+
+def _sizes(context: Context, node: Node) -> tuple[int, int]:
+    """Height and width of what a node reads; a vector is a map of one pixel."""
+    kind = context.type(node.inputs[0])
+    return (kind.shape[2], kind.shape[3]) if kind.is_map else (1, 1)
 
 
 def _options(conv: BinaryConv, depth: int, padding: Padding) -> dict[str, int]:
@@ -184,10 +192,16 @@ def _slices(context: Context, node: Node, groups: int) -> list[tuple[int, int]]:
     """
     source = node.inputs[0]
     bits, kind = context.read(source), context.type(source)
+    maps = (1, *_sizes(context, node))
+    if not kind.is_map:  # LceBconv2d takes maps only
+        shape = (*maps, words(kind.channels))
+        pixel = context.temporary(f"{source}/pixel", shape, "int32")
+        context.reshape(bits, pixel, shape)
+        bits = pixel
     if groups == 1:
         return [(bits, kind.channels)]
     depth = kind.channels // groups
-    writer, maps = context.writer, (1, kind.shape[2], kind.shape[3])
+    writer = context.writer
     axis = context.integers("axis", 3)
     options = ("SplitOptions", {"numSplits": groups})
     if depth % WORD == 0:

@@ -97,6 +97,17 @@ class Context:
             self.writer.builtin("PADV2", [*inputs, value], [output], ("PadV2Options", {}))
         return output
 
+    def reshape(self, source: int, output: int, shape: Sequence[int]) -> None:
+        """Write the values of `source`, in their order, to the tensor `output` of another shape."""
+        options = ("ReshapeOptions", {"newShape": list(shape)})
+        inputs = [source, self.integers("shape", list(shape))]
+        self.writer.builtin("RESHAPE", inputs, [output], options)
+
+    def transpose(self, source: int, output: int, axes: Sequence[int]) -> None:
+        """Write `source` with its axes in another order to the tensor `output`."""
+        inputs = [source, self.integers("axes", list(axes))]
+        self.writer.builtin("TRANSPOSE", inputs, [output], ("TransposeOptions", {}))
+
 
 def stored_shape(kind: TensorType) -> tuple[int, ...]:
     """Shape in the file: maps NHWC, vectors [N, C], bits packed along the channels."""

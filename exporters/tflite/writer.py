@@ -23,7 +23,11 @@ ALIGNMENT = 16
 ABSENT = -1
 """Index of an optional operator input that is not given."""
 
-_TYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+_TYPES = {
+    "bool": schema.TensorType.BOOL,
+    "float32": schema.TensorType.FLOAT32,
+    "int32": schema.TensorType.INT32,
+}
 _PLACEHOLDER = 127
 """In the old one-byte field: look at the new field. Schema: PLACEHOLDER_FOR_GREATER_OP_CODES."""
 

@@ -4,29 +4,7 @@
 #include <string.h>
 
 #include "r2b_kernels.h"
-
-// exp(x) for |x| <= 88, error at most 1 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, so exp(x) = 2^n exp(r).
-// n ln 2 is taken off in two parts (the first has 15 trailing zero bits, hence n * LN2_HIGH is exact); exp(r) is
-// its Taylor polynomial of degree 7, whose remainder is below 0.4^8 / 8! < 2^-25 of exp(r).
-static inline float exp_small(float x) {
-    const float LOG2_E = 1.44269504f;
-    const float LN2_HIGH = 0.693359375f;
-    const float LN2_LOW = -2.12194440e-4f;
-    const float ROUND = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-    const float n = (x * LOG2_E + ROUND) - ROUND;
-    const float r = (x - n * LN2_HIGH) - n * LN2_LOW;
-    float p = 1.0f / 5040.0f;
-    p = p * r + 1.0f / 720.0f;
-    p = p * r + 1.0f / 120.0f;
-    p = p * r + 1.0f / 24.0f;
-    p = p * r + 1.0f / 6.0f;
-    p = p * r + 0.5f;
-    p = p * r * r + r;
-    const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;  // the float 2^n; -127 <= n <= 127
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return power * p + power;
-}
+#include "r2b_math.h"
 
 // Error at most 3 ulp for x >= -87 (tests/c measures it); below, the result stays at that of -87, which is 1.6e-38.
 float r2b_sigmoid(float x) {
@@ -98,6 +76,9 @@ void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pix
                 pack_bits(op, words + pixel * ((channels + 31) / 32), t, channels);
                 break;
             }
+            case R2B_TILE_CALL:
+                op->call(op, arena, pixel, t, channels);
+                break;
             case R2B_TILE_MEAN: {
                 float *const restrict row = (float *)(void *)(arena + op->work);
                 for (int32_t c = 0; c < channels; c++) row[c] += t[c];

@@ -37,9 +37,14 @@ typedef enum {
     R2B_TILE_STORE,       // result[pixel][c] = t
     R2B_TILE_BITS,        // result[pixel], BITS32: bit c = (t < a[c]) ^ bit c of flip
     R2B_TILE_MEAN,        // result[c] = mean of t over all pixels; `work`: float [channels]
+    R2B_TILE_CALL,        // t = call(t), one of the functions below: what is not called is not linked
 } r2b_tile_kind;
 
-typedef struct {
+// What the second operand of a function of two holds: a value for each channel of each pixel, for each channel, for
+// each pixel, or a single one.
+typedef enum { R2B_EVERYWHERE, R2B_BY_CHANNEL, R2B_BY_PIXEL, R2B_SINGLE } r2b_operand;
+
+typedef struct r2b_tile_op {
     r2b_tile_kind kind;
     const float *a;        // [channels]
     const float *b;        // [channels]
@@ -48,6 +53,9 @@ typedef struct {
     float high;            // +infinity where there is no bound
     uint32_t at;           // arena offset of the operand or of the result
     uint32_t work;         // arena offset of the row sums of a mean
+    int32_t count;         // CALL of stairs: thresholds of a channel
+    r2b_operand operand;   // CALL: how `a`, or the tensor at `at` where `a` is null, is read
+    void (*call)(const struct r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
 } r2b_tile_op;
 
 typedef struct {
@@ -66,6 +74,36 @@ void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena);
 
 // 1 / (1 + exp(-x)), the function behind R2B_TILE_SIGMOID.
 float r2b_sigmoid(float x);
+
+// Functions of one tile for R2B_TILE_CALL, see r2b_math.h for their errors. The softmax is over the channels.
+void r2b_call_abs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_ceil(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_elu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_exp(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_floor(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_gelu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_hardswish(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_log(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_reciprocal(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_round(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_softplus(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_sqrt(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_tanh(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_softmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_logsoftmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+
+// t = b[k][c], k the thresholds of channel c that are <= t; a: [count][channels], ascending; b: [count + 1][channels].
+void r2b_call_stairs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+
+// Functions of a tile and an operand; rsub and rdiv are operand - t and operand / t.
+void r2b_call_add(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_sub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_rsub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_mul(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_div(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_rdiv(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_max(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+void r2b_call_min(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
 
 // ---- windows -------------------------------------------------------------------------------------------------------
 
@@ -154,18 +192,103 @@ typedef struct {
 void r2b_dense_portable(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                         const r2b_parallel *parallel);
 
-// Pools. The border never wins a maximum; it counts in a mean if count_pad is 1 (as zeros), else it does not.
+// Pools. The border never wins a maximum; it counts in a mean (as zeros) if count_pad is 1, up to the row count_height
+// and the column count_width of the map, else it does not.
 typedef struct {
     r2b_window window;
     int32_t count_pad;  // mean only
-    uint32_t input;     // NHWC
-    uint32_t work;      // float [channels]
+    int32_t count_height;
+    int32_t count_width;
+    uint32_t input;  // NHWC
+    uint32_t work;   // float [channels]
 } r2b_pool;
 
 void r2b_maxpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                           const r2b_parallel *parallel);
 void r2b_avgpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                           const r2b_parallel *parallel);
+
+// Maxima of bits; BITS32 in and out. `work` is not used.
+void r2b_bmaxpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                           const r2b_parallel *parallel);
+
+// The same values in another shape, numbered by channel, then row, then column in both.
+typedef struct {
+    int32_t in_height;
+    int32_t in_width;
+    int32_t in_channels;
+    int32_t out_height;
+    int32_t out_width;
+    int32_t out_channels;
+    uint32_t input;  // NHWC
+    uint32_t work;   // float [out_channels]
+} r2b_reshape;
+
+void r2b_reshape_portable(const r2b_reshape *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                          const r2b_parallel *parallel);
+
+// y[c, h, w] = x[channels[c], rows[h], columns[w]], or `fill` where an index is R2B_NOWHERE.
+#define R2B_NOWHERE UINT32_MAX
+typedef struct {
+    int32_t in_width;
+    int32_t in_channels;
+    int32_t out_height;
+    int32_t out_width;
+    int32_t out_channels;
+    const uint32_t *rows;      // [out_height]
+    const uint32_t *columns;   // [out_width]
+    const uint32_t *channels;  // [out_channels]; null: all of them in order
+    float fill;
+    uint32_t input;  // NHWC
+    uint32_t work;   // float [out_channels]
+} r2b_gather;
+
+void r2b_gather_portable(const r2b_gather *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                         const r2b_parallel *parallel);
+
+// Maps side by side along the channels.
+typedef struct {
+    int32_t height;
+    int32_t width;
+    int32_t parts;
+    const uint32_t *channels;  // [parts]
+    const uint32_t *inputs;    // [parts]: arena offsets, NHWC
+    uint32_t work;             // float [the sum of channels]
+} r2b_concat;
+
+void r2b_concat_portable(const r2b_concat *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                         const r2b_parallel *parallel);
+
+// y = a where the condition on x holds, else b. The condition is values[k][c], 1 or 0, with k the number of
+// thresholds[..][c], ascending, that are not above x.
+typedef struct {
+    int32_t height;
+    int32_t width;
+    int32_t channels;
+    int32_t count;
+    const float *thresholds;  // [count][channels]
+    const float *values;      // [count + 1][channels]
+    const float *a;           // [channels]; null: the second input
+    const float *b;           // [channels]; null: the next input
+    const uint32_t *inputs;   // arena offsets, NHWC: x, then those of a and b that are tensors
+    uint32_t work;            // float [channels]
+} r2b_select;
+
+void r2b_select_portable(const r2b_select *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                         const r2b_parallel *parallel);
+
+// The channels' mean or maximum at each pixel: a map of one channel.
+typedef struct {
+    int32_t height;
+    int32_t width;
+    int32_t channels;
+    int32_t is_mean;
+    uint32_t input;  // NHWC
+    uint32_t work;   // float [1]
+} r2b_channel_reduce;
+
+void r2b_channel_reduce_portable(const r2b_channel_reduce *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                 const r2b_parallel *parallel);
 
 // The epilogue alone, on a stored map or vector; a result may take its input's place.
 typedef struct {

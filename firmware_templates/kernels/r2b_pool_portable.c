@@ -41,7 +41,9 @@ static inline void pool(const r2b_pool *layer, const r2b_epilogue *epilogue, uin
             }
             if (is_mean) {
                 const int32_t inside = (ty.last - ty.first) * (tx.last - tx.first);
-                const float taps = (float)(layer->count_pad ? g->kernel_y * g->kernel_x : inside);
+                const int32_t rows = r2b_taps_inside(iy, layer->count_height, g->kernel_y, g->dilation_y).last;
+                const int32_t columns = r2b_taps_inside(ix, layer->count_width, g->kernel_x, g->dilation_x).last;
+                const float taps = (float)(layer->count_pad ? rows * columns : inside);
                 for (int32_t c = 0; c < channels; c++) tile[c] /= taps;
             }
             r2b_epilogue_tile(epilogue, arena, pixel, tile);

@@ -16,6 +16,7 @@
 //   op 4 READ  a = tensor      -> its bytes
 //   op 5 STACK                 -> u64 bytes of stack of one r2b_run; what lies in the arena is lost
 //   op 6 QUIT                  -> nothing, and the program ends
+//   op 7 FILL  a = a byte      -> nothing; every byte of the arena holds it
 #include "r2b.h"
 
 #include R2B_MODEL_HEADER
@@ -25,12 +26,12 @@
 #include "port.h"
 
 enum { VERSION = 1, HEADER_BYTES = 24, REPLY = 0x80, FLAG_MARK = 1 };
-enum { OP_INFO = 1, OP_LOAD, OP_RUN, OP_READ, OP_STACK, OP_QUIT };
+enum { OP_INFO = 1, OP_LOAD, OP_RUN, OP_READ, OP_STACK, OP_QUIT, OP_FILL };
 enum status {
     STATUS_OK = 0,
     STATUS_VERSION = 1,      // the request has another protocol version; the reply's header tells ours
     STATUS_OP = 2,           // unknown op or flag
-    STATUS_INDEX = 3,        // no such tensor or step
+    STATUS_INDEX = 3,        // no such tensor, step or byte
     STATUS_LENGTH = 4,       // the payload has not the length that the op asks for
     STATUS_CRC = 5,          // the payload is damaged
     STATUS_UNSUPPORTED = 6,  // this build cannot do it
@@ -217,6 +218,7 @@ static bool serve(server *s) {
     if ((h.op == OP_LOAD || h.op == OP_READ) && !tensor) return refuse(&h, STATUS_INDEX);
     if (!fits) return refuse(&h, STATUS_LENGTH);
     if (h.code != 0 && !(h.op == OP_RUN && h.code == FLAG_MARK)) return refuse(&h, STATUS_OP);
+    if (h.op == OP_FILL && h.a > UINT8_MAX) return refuse(&h, STATUS_INDEX);
     switch (h.op) {
         case OP_INFO:
             fill_info(s->scratch);
@@ -232,6 +234,9 @@ static bool serve(server *s) {
         case OP_QUIT:
             (void)reply(&h, STATUS_OK, NULL, 0);
             return false;
+        case OP_FILL:
+            memset(s->arena, (int)h.a, model->arena_bytes);
+            return reply(&h, STATUS_OK, NULL, 0);
         default:
             return refuse(&h, STATUS_OP);
     }

@@ -22,7 +22,7 @@ class Reference:
 
     def __init__(self, path: Path, graph: Graph) -> None:
         self.graph = graph
-        model = onnx.load(path)
+        self.model = model = onnx.load(path)
         have = {o.name for o in model.graph.output} | {i.name for i in model.graph.input}
         names = dict.fromkeys(t.origin.onnx for t in graph.tensors.values())
         extra = [onnx.ValueInfoProto(name=name) for name in names if name not in have]
@@ -30,8 +30,11 @@ class Reference:
         self._session = session(model)
 
     def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
-        """All ONNX tensors by name for one sample; `inputs` by graph name, batch 1."""
-        feed = {name: np.asarray(value, dtype=np.float32) for name, value in inputs.items()}
+        """All ONNX tensors by name for one sample; `inputs` by graph name, batch 1, in the graph's shapes."""
+        feed = {
+            name: np.asarray(value, dtype=np.float32).reshape(self.graph.own_shapes[name])
+            for name, value in inputs.items()
+        }
         names = [output.name for output in self._session.get_outputs()]
         values = dict(zip(names, self._session.run(names, feed), strict=True))
         return values | feed
@@ -41,7 +44,8 @@ class Reference:
 
         Values that the reference does not show (scale 0) are +1 in bits, else 0.
         """
-        shown = onnx_values[tensor.origin.onnx].reshape(tensor.type.shape).astype(np.float32)
+        shown = tensor.origin.inside(onnx_values[tensor.origin.onnx], tensor.type.shape)
+        shown = shown.astype(np.float32)
         scale, offset = affine_of(tensor, shown)
         if tensor.type.dtype == "bits":
             return np.where((shown >= offset) == (scale >= 0), 1, -1).astype(np.int8)

@@ -134,9 +134,24 @@ def _tensors(graph: Graph, verdict: Verdict) -> Iterator[TensorCheck]:
                 exact=tally.exact,
                 max_abs_error=_error(tally),
                 margin_ties=tally.margin_ties,
-                note=None if tally.before_clip is None else BEFORE_CLIP,
+                note=_note(tally),
                 **RULES[tally.dtype],
             )
+
+
+def _note(tally: Tally) -> str | None:
+    """Why a tolerance is a wider one, how much could not be compared, and what is wrong on probes only."""
+    notes = [BEFORE_CLIP] if tally.before_clip is not None else []
+    if tally.hidden:
+        of = tally.compared + tally.hidden
+        notes.append(
+            f"{tally.hidden} of {of} values not compared: the reference multiplies them by 0"
+        )
+    if tally.wrong_probed:
+        notes.append(
+            f"{tally.wrong_probed} of {tally.probed} values wrong on probes, inputs of check's own making"
+        )
+    return "; ".join(notes) or None
 
 
 def _error(tally: Tally) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,16 +16,23 @@ from r2b_edge.checking.executor import Executor, GraphExecutor, Values
 from r2b_edge.checking.lce import LceExecutor
 from r2b_edge.checking.reference import Reference
 from r2b_edge.checking.revise import revise
-from r2b_edge.checking.samples import random_samples, read_labels, read_npy, split_samples
+from r2b_edge.checking.samples import (
+    SampleArrays,
+    random_samples,
+    read_labels,
+    read_samples,
+    split_samples,
+)
 from r2b_edge.checking.verify import Verifier
 from r2b_edge.errors import InputError, ToolMissingError
+from r2b_edge.exporters import c as c_exporter
 from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.graph.graph import Array
 from r2b_edge.pipeline import graph_of, program_of
 from r2b_edge.report import Report, Skipped
 from r2b_edge.runners import connect, count
-from r2b_edge.toolchain.build import build
+from r2b_edge.toolchain.build import BuildError, build
 from r2b_edge.version import __version__
 
 Progress = Callable[[str, int, int], None]
@@ -32,10 +40,10 @@ Progress = Callable[[str, int, int], None]
 
 
 def check(
-    out: Path | str,
+    out: str | os.PathLike[str],
     *,
-    samples: Path | str | Array | None = None,
-    labels: Path | str | Array | None = None,
+    samples: str | os.PathLike[str] | SampleArrays | None = None,
+    labels: str | os.PathLike[str] | Array | None = None,
     device: str = "emulator",
     progress: Progress = lambda stage, done, of: None,
 ) -> Report:
@@ -43,7 +51,8 @@ def check(
 
     Args:
         out: a folder that `export` wrote.
-        samples: X.npy or its array, float32 or uint8, in the model's layout, first axis = samples; None: 8 seeded.
+        samples: X.npy or its array, float32 or uint8, in the model's layout, first axis = samples; for several inputs
+            X.npz or its arrays by name; None: 8 seeded.
         labels: Y.npy or its array, integers, one a sample: gives accuracies.
         device: where the C program runs; see r2b_edge.runners.connect.
         progress: told about each sample.
@@ -67,7 +76,9 @@ def check(
     program = program_of(graph, board, graph.name, old.model.sha256)
     if [step.kernel for step in old.steps] != [step.kernel for step in program.steps]:
         raise InputError(f"{out}: report.json and model.onnx do not fit together", "export again")
-    inputs = random_samples(graph) if samples is None else split_samples(read_npy(samples), graph)
+    inputs = (
+        random_samples(graph) if samples is None else split_samples(read_samples(samples), graph)
+    )
     answers = None if labels is None else read_labels(labels, len(inputs), graph)
     reference = Reference(out / "model.onnx", graph)
 
@@ -89,7 +100,15 @@ def check(
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="r2b-check-")))
             # A copy, since Ninja does not take every path that a user's folder may have.
             copy = shutil.copytree(_folder(out / "c"), scratch / "c")
-            runner = build(copy, board, scratch / "build").runner
+            try:
+                runner = build(copy, board, scratch / "build").runner
+            except BuildError as error:
+                c_exporter.write(program, board, scratch / "fresh")
+                if _contents(copy) == _contents(scratch / "fresh"):
+                    raise  # what we wrote ourselves does not compile
+                raise InputError(
+                    f"{out / 'c'} was changed since its export: {error.message}", "export again"
+                ) from error
             session = stack.enter_context(connected.open(runner))
             executors["c"] = CExecutor(program, session)
             progress("counting instructions", 0, 1)
@@ -111,6 +130,11 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}", "export again") from error
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
 def _folder(path: Path) -> Path:

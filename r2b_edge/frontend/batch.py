@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from r2b_edge.frontend.reference import random_inputs, run
+from r2b_edge.frontend.reference import difference, random_inputs, run
 from r2b_edge.frontend.sizes import dims, set_dims, static_dims
 
 TRIALS = 8
@@ -54,13 +52,8 @@ def same_function(model: onnx.ModelProto, single: onnx.ModelProto, batch: int) -
         }
         alone = run(single, one_sample)
         if all(
-            one.shape == (1, *many.shape[1:]) and _close(one[0], many[index])
+            one.shape == (1, *many.shape[1:]) and difference(one[0], many[index]) <= TOLERANCE
             for one, many in zip(alone, together, strict=True)
         ):
             return True
     return False
-
-
-def _close(one: Any, other: Any) -> bool:
-    scale = max(1e-6, float(np.max(np.abs(other), initial=0)))
-    return bool(np.max(np.abs(one - other), initial=0) <= TOLERANCE * scale)

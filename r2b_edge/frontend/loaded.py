@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 GIB = 1 << 30
@@ -15,12 +16,16 @@ class LoadOptions:
         input_shape: one shape per model input, batch axis first; None: as the file says.
         model: "FILE.py:CALLABLE" or "MODULE:CALLABLE", which returns the nn.Module that a
             state_dict belongs to. Naming it asks for that code to be run.
+        allow_pickle: unpickle what a file holds, which runs any code that its author put there.
+        source_dir: a folder with the Python modules that a pickled nn.Module or `model` needs.
         time_limit_s: wall-clock seconds that loading and exporting may take.
         memory_limit_bytes: private memory (heap, stacks, anonymous maps) the child process may use.
     """
 
     input_shape: tuple[tuple[int, ...], ...] | None = None
     model: str | None = None
+    allow_pickle: bool = False
+    source_dir: str | os.PathLike[str] | None = None
     time_limit_s: float = 300.0
     memory_limit_bytes: int = 6 * GIB
 
@@ -45,8 +50,8 @@ class Loaded:
     """What was read, and what became of it.
 
     Attributes:
-        form: "pt2", "onnx", "state_dict" or "nn.Module".
-        sha256: of the model file's bytes (of the .pt2 made from it, for an nn.Module).
+        form: a value of `sniff.Form`, or "nn.Module".
+        sha256: of the model file's bytes (of the file made from it, for an nn.Module).
         inputs: of model.onnx, in its order.
         outputs: of model.onnx, in its order.
         notes: what the user should know, such as a batch axis that was fixed to 1.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx
 
 _LAYERS = {"Conv", "Gemm", "MatMul"}
-_SUFFIX = ".weight"
+_SUFFIXES = (".weight", ".weights")
+"""torch's own name, and that of Bi-Real net and ReActNet."""
 
 
 def name_layers(model: onnx.ModelProto) -> None:
@@ -22,14 +23,14 @@ def name_layers(model: onnx.ModelProto) -> None:
         if node.op_type not in _LAYERS or len(node.input) < 2:
             continue
         parameter = _parameter(node.input[1], producers, sizes)
-        name = parameter.removesuffix(_SUFFIX)
-        if parameter.endswith(_SUFFIX) and name not in taken:
+        name = parameter.rpartition(".")[0]
+        if name and name not in taken:
             node.name = name
             taken.add(name)
 
 
 def _parameter(value: str, producers: dict[str, onnx.NodeProto], sizes: dict[str, int]) -> str:
-    """The largest initializer called *.weight that `value` is computed from, or ""."""
+    """The largest initializer called *.weight or *.weights that `value` is computed from, or ""."""
     found, front, seen = [""], [value], set[str]()
     while front:
         name = front.pop()
@@ -42,5 +43,5 @@ def _parameter(value: str, producers: dict[str, onnx.NodeProto], sizes: dict[str
             found.append(name)
         elif name:
             return ""  # an input of the network: the weights are not constant
-    weights = [name for name in found if name.endswith(_SUFFIX)]
+    weights = [name for name in found if name.endswith(_SUFFIXES)]
     return max(weights, key=lambda name: sizes[name], default="")

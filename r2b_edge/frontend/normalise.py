@@ -18,7 +18,7 @@ from r2b_edge.errors import InputError, UnsupportedError
 from r2b_edge.frontend.batch import batch_of, same_function, with_batch_one
 from r2b_edge.frontend.loaded import shape_text
 from r2b_edge.frontend.onnx_file import MAX_BYTES
-from r2b_edge.frontend.sizes import dims, dtype, set_dims
+from r2b_edge.frontend.sizes import dims, dtype, require_count, require_fit, set_dims
 from r2b_edge.frontend.text import first_line, last_line, printable
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ OPSET = 18
 IR_VERSION = 10  # of opset 18 and later; older files list their initializers among the inputs
 _NO_LIMIT = 10**9  # bytes: the default of onnxscript leaves weights of usual sizes unfolded
 _ROUNDS = 8
+_MAX_FILL = 2**24  # values
+_OTHER_FLOATS = {
+    onnx.TensorProto.FLOAT16: "float16",
+    onnx.TensorProto.BFLOAT16: "bfloat16",
+    onnx.TensorProto.DOUBLE: "float64",
+}
+_WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def normalise(
@@ -51,6 +58,7 @@ def normalise(
     _drop_weights_from_inputs(model)
     _fix_inputs(model, shapes, notes)
     _limit_inputs(model)
+    _require_float32(model)
     model = _clean(model)
     batch = batch_of(model)
     if batch > 1:
@@ -105,21 +113,16 @@ def _fix_inputs(
 ) -> None:
     """Give every input static sizes: the user's, the file's, and 1 for an open batch axis."""
     inputs = model.graph.input
-    if shapes is not None and len(shapes) != len(inputs):
-        raise InputError(f"--input-shape names {len(shapes)} inputs, the model has {len(inputs)}")
+    if shapes is not None:
+        require_count(len(shapes), len(inputs))
     for index, value in enumerate(inputs):
         name = printable(value.name, 60)
         if not value.type.HasField("tensor_type"):
             raise UnsupportedError(f"the model's input {name!r} is not a tensor")
         wanted = shapes[index] if shapes is not None else None
-        has = dims(value) if value.type.tensor_type.HasField("shape") else wanted
-        if has is None:
-            raise InputError(f"the model does not say the shape of input {name!r}", _shape_hint(()))
-        if wanted is not None and not _fits(has, wanted):
-            raise InputError(
-                f"the model's input {name!r} is {shape_text(has)}, and {shape_text(wanted)} does "
-                "not fit it"
-            )
+        has = dims(value)
+        if wanted is not None:
+            require_fit(value.name, has, wanted)
         fixed = list(has)
         for axis, size in enumerate(has):
             if size is None and axis == 0:
@@ -133,8 +136,6 @@ def _fix_inputs(
                 f"the model's input {name!r} is {shape_text(has)}, with open sizes",
                 _shape_hint(has),
             )
-        if min(sizes, default=1) < 1:
-            raise InputError(f"the model's input {name!r} is empty: {shape_text(sizes)}")
         set_dims(value, sizes)
 
 
@@ -147,12 +148,23 @@ def _limit_inputs(model: onnx.ModelProto) -> None:
             )
 
 
-def _fits(has: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
-    """Equal up to open sizes and to the batch, which becomes 1 anyway."""
-    return len(has) == len(wanted) and all(
-        size in (None, want) or (axis == 0 and want == 1)
-        for axis, (size, want) in enumerate(zip(has, wanted, strict=True))
-    )
+def _require_float32(model: onnx.ModelProto) -> None:
+    """Refuse a network that computes in another float type than the runtime's, which would round otherwise."""
+    tensors = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    values = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    weights = {
+        name: tensors[name]
+        for node in model.graph.node
+        if node.op_type in _WITH_WEIGHTS
+        for name in node.input
+        if name in tensors
+    }
+    for name, kind in {**values, **weights}.items():
+        if kind in _OTHER_FLOATS:
+            raise UnsupportedError(
+                f"the model computes in {_OTHER_FLOATS[kind]} ({printable(name, 80)!r})",
+                "call model.float() before exporting it, and give it float32 inputs",
+            )
 
 
 def _shape_hint(has: tuple[int | None, ...]) -> str:
@@ -195,12 +207,21 @@ def _fold(model: ir.Model) -> None:
             onnx_shape_inference=True,
             input_size_limit=_NO_LIMIT,
             output_size_limit=_NO_LIMIT,
+            should_fold=_folds_although_listed,
         )
         cleaned = cleanup(model)
         if not folded.modified and not cleaned.modified:
             break
     common.NameFixPass()(model)
     common.ClearMetadataAndDocStringPass()(model)
+
+
+def _folds_although_listed(node: ir.Node) -> bool | None:
+    """True for ConstantOfShape, which onnxscript leaves alone: the older exporter writes pads and ones with it."""
+    if node.op_type != "ConstantOfShape" or not node.inputs or node.inputs[0] is None:
+        return None
+    shape = node.inputs[0].const_value
+    return True if shape is not None and math.prod(shape.numpy().tolist()) <= _MAX_FILL else None
 
 
 def _anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -232,10 +253,11 @@ def _drop_zero_biases(model: onnx.ModelProto) -> None:
 
 
 def _forget_shapes(model: onnx.ModelProto) -> None:
-    """Drop every shape but the inputs': they may be those of another batch."""
+    """Drop every shape but the inputs' and constants': they may be those of another batch."""
     del model.graph.value_info[:]
+    known = {item.name for item in (*model.graph.input, *model.graph.initializer)}
     for value in model.graph.output:
-        if value.type.HasField("tensor_type"):
+        if value.type.HasField("tensor_type") and value.name not in known:
             value.type.tensor_type.ClearField("shape")
 
 

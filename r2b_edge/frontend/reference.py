@@ -35,9 +35,9 @@ def session(model: onnx.ModelProto) -> Any:
         raise kind(f"onnxruntime cannot load the model: {_cause(error)}") from error
 
 
-def random_inputs(model: onnx.ModelProto) -> dict[str, Any]:
+def random_inputs(model: onnx.ModelProto, seed: int = 0) -> dict[str, Any]:
     """Seeded random inputs of a model with static input sizes: normal floats, integers 0 and 1."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     return {
         value.name: rng.standard_normal(static_dims(value)).astype(dtype(value))
         if np.issubdtype(dtype(value), np.floating)
@@ -59,6 +59,19 @@ def run(model: onnx.ModelProto, inputs: dict[str, Any]) -> list[Any]:
     except Exception as error:  # onnxruntime's classes share no base of their own
         raise InputError(f"onnxruntime cannot run the model: {_cause(error)}") from error
     return outputs
+
+
+def difference(one: Any, other: Any) -> float:
+    """The largest difference of two arrays of one shape, relative to the largest value of the second.
+
+    NaN and infinity are equal to themselves, and infinitely far from all else.
+    """
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    apart = np.abs(np.subtract(one, other, where=~same, out=np.zeros(one.shape)))
+    worst = float(np.max(apart, initial=0))
+    scale = float(np.max(np.abs(other), initial=1e-6, where=np.isfinite(other)))
+    return worst / scale if np.isfinite(worst) else float("inf")
 
 
 def _cause(error: Exception) -> str:

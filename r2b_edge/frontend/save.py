@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2b_edge.errors import InputError, UnsupportedError
+from r2b_edge.errors import InputError
 from r2b_edge.frontend.text import reason
 
 if TYPE_CHECKING:
@@ -41,29 +41,69 @@ def save(module: nn.Module, example_inputs: Any, path: str | os.PathLike[str]) -
 
     Raises:
         InputError: the module does not take these inputs, or the file cannot be written.
-        UnsupportedError: torch.export cannot trace the module.
+        UnsupportedError: torch.export cannot trace the module, or what it traced computes something else.
     """
     import torch
 
+    from r2b_edge.frontend.agreement import require_same
+    from r2b_edge.frontend.torch_export import module_to_program
+    from r2b_edge.frontend.tracing import traceable
+
     inputs = _as_tuple(example_inputs)
-    with _evaluating(module):
-        try:
-            with torch.no_grad():
-                module(*inputs)
-        except Exception as error:  # the module is the user's: it may raise anything
-            raise InputError(
-                f"the module does not take the example inputs: {reason(error)}"
-            ) from error
-        try:
-            program = torch.export.export(module, inputs, strict=False)
-        except Exception as error:
-            raise UnsupportedError(
-                f"torch.export cannot trace the module: {reason(error)}"
-            ) from error
+    with _evaluating(module), traceable():
+        _require_run(module, inputs)
+        program = module_to_program(module, inputs)
+        _require_tensors(program)
+        require_same(module, program.module(), inputs)
     make_anonymous(program)
     buffer = io.BytesIO()  # a file's name would become the name of the archive's root folder
     torch.export.save(program, buffer)
     _write(Path(path), buffer.getvalue())
+
+
+def save_traced(module: nn.Module, example_inputs: Any, path: str | os.PathLike[str]) -> None:
+    """Save a network as an .onnx file by the older exporter, which is based on TorchScript.
+
+    Args:
+        module: see `save`.
+        example_inputs: see `save`.
+        path: see `save`.
+
+    Raises:
+        InputError: see `save`.
+        UnsupportedError: the exporter fails, or what it makes computes something else than the module.
+    """
+    from r2b_edge.frontend.agreement import require_agreement
+    from r2b_edge.frontend.networks import of_inputs
+    from r2b_edge.frontend.tracing import traceable
+
+    inputs = _as_tuple(example_inputs)
+    with _evaluating(module), traceable():
+        _require_run(module, inputs)
+        network = of_inputs(module, inputs)
+        model = network.script()
+        require_agreement(network, model, [], always=True)
+    _write(Path(path), model.SerializeToString(deterministic=True))
+
+
+def _require_run(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    try:
+        module(*(tensor.clone() for tensor in inputs))  # it may write to them
+    except Exception as error:  # the module is the user's: it may raise anything
+        raise InputError(f"the module does not take the example inputs: {reason(error)}") from error
+
+
+def _require_tensors(program: ExportedProgram) -> None:
+    """Refuse what an archive can hold as a size that nobody knows only, which reading it would refuse."""
+    from r2b_edge.frontend.contain import ExporterFailedError
+
+    for node in program.graph.nodes:
+        if str(node.target).startswith(("aten.item", "aten._local_scalar_dense")):
+            raise ExporterFailedError(
+                "torch.export cannot save the network: forward() takes a number out of a tensor (.item() or float())",
+                "leave it a tensor; or save a trace, which keeps the number as it was: "
+                "torch.jit.trace(model.eval(), x).save(path)",
+            )
 
 
 def make_anonymous(program: ExportedProgram) -> None:

@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 import onnx
 
-from r2b_edge.frontend.loaded import TensorInfo
+from r2b_edge.errors import InputError
+from r2b_edge.frontend.loaded import TensorInfo, shape_text
+from r2b_edge.frontend.text import printable
 
 
 def dims(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
-    """The sizes of a value; None where the model leaves one open."""
+    """The sizes of a value; None where the model leaves one open, which some exporters write as 0 or -1."""
     shape = value.type.tensor_type.shape
-    return tuple(size.dim_value if size.HasField("dim_value") else None for size in shape.dim)
+    return tuple(
+        size.dim_value if size.HasField("dim_value") and size.dim_value > 0 else None
+        for size in shape.dim
+    )
 
 
 def static_dims(value: onnx.ValueInfoProto) -> tuple[int, ...]:
@@ -38,5 +43,40 @@ def tensor_infos(values: Iterable[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...
 
 
 def dtype(value: onnx.ValueInfoProto) -> np.dtype[Any]:
-    """The numpy dtype of a value."""
-    return onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    """The numpy dtype of a value.
+
+    Raises:
+        InputError: it is no tensor, or of a type that onnx does not define.
+    """
+    try:
+        return onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    except KeyError as error:
+        raise InputError(
+            f"the model's {printable(value.name, 60)!r} is not a tensor of a type that onnx knows"
+        ) from error
+
+
+def require_fit(name: str, has: tuple[int | None, ...], wanted: tuple[int, ...]) -> None:
+    """Refuse a shape of --input-shape that contradicts the model's, up to open sizes and the batch, which becomes 1.
+
+    Raises:
+        InputError: it does.
+    """
+    fits = len(has) == len(wanted) and all(
+        size in (None, want) or (axis == 0 and want == 1)
+        for axis, (size, want) in enumerate(zip(has, wanted, strict=True))
+    )
+    if not fits:
+        raise InputError(
+            f"the model's input {printable(name, 60)!r} is {shape_text(has)}, and {shape_text(wanted)} does not fit it"
+        )
+
+
+def require_count(shapes: int, inputs: int) -> None:
+    """Refuse another number of --input-shape than the model has inputs.
+
+    Raises:
+        InputError: it is.
+    """
+    if shapes != inputs:
+        raise InputError(f"--input-shape names {shapes} inputs, the model has {inputs}")

@@ -6,7 +6,6 @@ The file comes from a stranger: nothing here runs any of it, and nothing here im
 from __future__ import annotations
 
 import io
-import json
 import pickletools
 from enum import Enum
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import BinaryIO
 
 from r2b_edge.errors import InputError
 from r2b_edge.frontend.archive import inspect_zip, read_member, strip_root
+from r2b_edge.wording import printable
 
 SAVE_HINT = 'make a file with r2b_edge.save(model, example_inputs, "model.pt2")'
 
@@ -26,6 +26,13 @@ _FOREIGN = (
     (4, b"ET12", "an ExecuTorch program"),
     (0, b"GGUF", "a GGUF file"),
     (0, b"\x7fELF", "a compiled program"),
+    (257, b"ustar", "a tar archive (also what PyTorch wrote before 0.2): unpack it first"),
+    (0, b"\x1f\x8b", "compressed by gzip: unpack it first"),
+    (0, b"BZh", "compressed by bzip2: unpack it first"),
+    (0, b"\xfd7zXZ\0", "compressed by xz: unpack it first"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd: unpack it first"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it first"),
+    (0, b"Rar!", "a rar archive: unpack it first"),
     (0, b"\x93NUMPY", "a numpy array"),
     (
         0,
@@ -36,18 +43,26 @@ _FOREIGN = (
 # A state_dict's pickle names nothing but these (torch.load(weights_only=True) allows the same).
 _TENSOR_GLOBALS = ("collections OrderedDict", "torch._utils _rebuild_", "torch._tensor _rebuild_")
 _PICKLE_HEAD_BYTES = 64 << 20
+_MODEL_SUFFIXES = (".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".safetensors")
 
 
 class Form(Enum):
     """A form of model file that the front end accepts."""
 
     PT2 = "pt2"
+    TORCHSCRIPT = "torchscript"
     ONNX = "onnx"
     STATE_DICT = "state_dict"
+    SAFETENSORS = "safetensors"
+    PICKLE = "pickle"
 
 
-def sniff(path: Path) -> Form:
+def sniff(path: Path, allow_pickle: bool = False) -> Form:
     """The form of a model file.
+
+    Args:
+        path: of the file.
+        allow_pickle: whether `Form.PICKLE`, which runs code when it is loaded, is accepted.
 
     Raises:
         InputError: not a readable file, damaged, or of a form that is not accepted: the message
@@ -60,36 +75,43 @@ def sniff(path: Path) -> Form:
         raise InputError(f"{path} is {what}, not a model file", SAVE_HINT)
     try:
         with path.open("rb") as file:
-            return _sniff_open(path, file)
+            return _sniff_open(path, file, allow_pickle)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _sniff_open(path: Path, file: BinaryIO) -> Form:
+def _sniff_open(path: Path, file: BinaryIO, allow_pickle: bool) -> Form:
     head = file.read(4096)
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if not head:
         raise InputError(f"{path} is empty", SAVE_HINT)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _sniff_zip(path, file)
+        return _sniff_zip(path, file, allow_pickle)
     for offset, magic, what in _FOREIGN:
         if head[offset:].startswith(magic):
             raise InputError(f"{path} is {what}", SAVE_HINT)
     if head.startswith(_LEGACY_TORCH_MAGIC):
-        return _sniff_pickle(path, file, skip=3)
+        return _sniff_pickle(path, file, 3, allow_pickle)
     if head[0] == 0x80 and head[1] in (2, 3, 4, 5):
-        raise InputError(f"{path} is a Python pickle, which could run code when loaded", SAVE_HINT)
+        raise InputError(
+            f"{path} is a Python pickle, not by torch.save, which could run code when loaded",
+            SAVE_HINT,
+        )
     if _is_safetensors(head, size):
-        raise InputError(f"{path} is a safetensors file: weights without a network", SAVE_HINT)
+        return Form.SAFETENSORS
     if _is_onnx(head):
         return Form.ONNX
+    if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
+        raise InputError(
+            f"{path} is a web page, most likely what came in the place of a download", SAVE_HINT
+        )
     if _is_text(head):
         raise InputError(f"{path} is a plain text file", SAVE_HINT)
     raise InputError(f"{path} is not a model file of a known form", SAVE_HINT)
 
 
-def _sniff_zip(path: Path, file: BinaryIO) -> Form:
+def _sniff_zip(path: Path, file: BinaryIO, allow_pickle: bool) -> Form:
     with inspect_zip(path, file) as archive:
         names = strip_root(archive.namelist())
         if "archive_format" in names:
@@ -100,18 +122,23 @@ def _sniff_zip(path: Path, file: BinaryIO) -> Form:
                 "load and save it again with torch.export in PyTorch 2.8 or newer",
             )
         if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-            raise InputError(f"{path} is a TorchScript archive", SAVE_HINT)
+            return Form.TORCHSCRIPT
         if "data.pkl" in names:
             pickle = read_member(archive, names["data.pkl"], _PICKLE_HEAD_BYTES, path)
-            return _sniff_pickle(path, io.BytesIO(pickle), skip=0)
+            return _sniff_pickle(path, io.BytesIO(pickle), 0, allow_pickle)
         if "model.weights.h5" in names:
             raise InputError(f"{path} is a Keras model", SAVE_HINT)
         if names and all(name.endswith(".npy") for name in names):
             raise InputError(f"{path} is a numpy .npz archive", SAVE_HINT)
+        inner = [name for name in names if name.endswith(_MODEL_SUFFIXES)]
+        if inner:
+            raise InputError(
+                f"{path} is a zip archive of {printable(inner[0], 80)}: unpack it first", SAVE_HINT
+            )
     raise InputError(f"{path} is a zip archive that holds no model", SAVE_HINT)
 
 
-def _sniff_pickle(path: Path, file: BinaryIO, skip: int) -> Form:
+def _sniff_pickle(path: Path, file: BinaryIO, skip: int, allow_pickle: bool) -> Form:
     """A torch.save file: a state_dict names tensor helpers only; all else runs code when loaded.
 
     `skip` pickles come before the object's own (an old file's magic number, protocol, platform).
@@ -135,11 +162,13 @@ def _sniff_pickle(path: Path, file: BinaryIO, skip: int) -> Form:
                 foreign = name
     except Exception as error:  # pickletools raises what it likes on damaged bytes
         raise InputError(f"{path} is a damaged torch.save file", SAVE_HINT) from error
+    if foreign is not None and allow_pickle:
+        return Form.PICKLE
     if foreign is not None:
-        what = _printable(foreign.replace(" ", ".", 1))
+        what = printable(foreign.replace(" ", ".", 1), 80)
         raise InputError(
             f"{path} is a pickled Python object ({what}), which could run code when loaded",
-            SAVE_HINT,
+            f"{SAVE_HINT}, or load it with --allow-pickle if you trust whoever made it",
         )
     return Form.STATE_DICT
 
@@ -199,8 +228,3 @@ def _is_text(head: bytes) -> bool:
             return False
         text = head[: error.start].decode("utf-8")
     return all(character.isprintable() or character in "\r\n\t\f" for character in text)
-
-
-def _printable(text: str, limit: int = 80) -> str:
-    """A stranger's text, safe to show on a terminal in one line."""
-    return json.dumps(text[:limit])[1:-1]

@@ -1,7 +1,7 @@
 """model.onnx -> Graph: one handler an ONNX op type.
 
 Vectors: a tensor of ONNX shape [1, C, 1, 1] that comes from a global pool or a dense layer is a vector [1, C] in the
-graph, so that reshapes between the two vanish.
+graph, so that reshapes between the two vanish. Signals: a tensor [1, C, L] is a map of height 1, [1, C, 1, L].
 """
 
 from __future__ import annotations
@@ -18,10 +18,18 @@ from r2b_edge import ops
 from r2b_edge.errors import InputError, UnsupportedError
 from r2b_edge.frontend.text import first_line
 from r2b_edge.graph.graph import Array, Graph, Origin, Tensor, TensorType
+from r2b_edge.graph.views import MAX_TOTAL, View, resolve, whole
 from r2b_edge.ops.base import Floats, Op
 
 STANDARD = ("", "ai.onnx")
-Handler = Callable[["Importer", onnx.NodeProto, dict[str, Any]], None]
+Attributes = dict[str, Any]
+"""Of an ONNX node, by name, as Python values."""
+Handler = Callable[["Importer", onnx.NodeProto, Attributes], None]
+INTEGERS = (
+    onnx.TensorProto.INT8, onnx.TensorProto.INT16, onnx.TensorProto.INT32, onnx.TensorProto.INT64,
+    onnx.TensorProto.UINT8,
+)  # fmt: skip
+"""ONNX's types whose values the graph holds as float32, see the handler of Cast."""
 MIN_OPSET = 13
 """Of ONNX: before it, axes and limits are attributes that the handlers do not read."""
 HANDLERS: dict[str, Handler] = {}
@@ -49,8 +57,23 @@ def from_onnx(path: Path, name: str) -> Graph:
         UnsupportedError: an op, an attribute or a shape that the graph cannot hold; names the node.
         InputError: the file is not a readable ONNX model.
     """
-    import r2b_edge.graph.handlers  # noqa: F401  (fills HANDLERS)
+    importer = Importer(read_onnx(path), name)
+    for value in importer.inputs:
+        importer.take_input(value)
+    importer.require_known_ops()
+    for node in importer.model.graph.node:
+        importer.visit(node)
+    importer.finish()
+    return importer.graph
 
+
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """The model in a file that the front end wrote, with the shapes of all tensors, checked.
+
+    Raises:
+        UnsupportedError: a name or an opset that cannot be imported.
+        InputError: the file is not a readable ONNX model.
+    """
     try:
         model = onnx.shape_inference.infer_shapes(onnx.load(path), data_prop=True)
         onnx.checker.check_model(model, full_check=True)  # handlers rely on what ONNX promises
@@ -64,11 +87,7 @@ def from_onnx(path: Path, name: str) -> Graph:
             f"{path.name} has opset {opset}; {MIN_OPSET} or later is supported",
             "let the front end convert it",
         )
-    importer = Importer(model, name)
-    for node in model.graph.node:
-        importer.visit(node)
-    importer.finish()
-    return importer.graph
+    return model
 
 
 def _check_names(model: onnx.ModelProto, path: Path) -> None:
@@ -98,10 +117,30 @@ def float32(values: Array) -> Floats:
     return cast
 
 
+def graph_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A signal [N, C, L] is a map of height 1 in the graph, [N, C, 1, L]; other shapes stay."""
+    return (*shape[:2], 1, shape[2]) if len(shape) == 3 else shape
+
+
+def _why_unknown(node: onnx.NodeProto) -> str:
+    if node.op_type in ("If", "Loop", "Scan"):
+        return (
+            "what it does depends on values of the input, and the steps of the export are fixed; "
+            "write it with torch.where, or with a fixed number of rounds"
+        )
+    return "this op is not supported"
+
+
+def _known(node: onnx.NodeProto) -> bool:
+    return node.op_type in HANDLERS and node.domain in STANDARD and bool(node.output[0])
+
+
 class Importer:
     """State of one import: constants, and what graph tensor stands for each ONNX tensor."""
 
     def __init__(self, model: onnx.ModelProto, name: str) -> None:
+        import r2b_edge.graph.handlers  # noqa: F401  (fills HANDLERS)
+
         self.model = model
         self.graph = Graph(name)
         self.constants: dict[str, Array] = {
@@ -109,53 +148,107 @@ class Importer:
         }
         self.alias: dict[str, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.integers: set[str] = set()
         self.taken: set[str] = {output for node in model.graph.node for output in node.output}
-        self.pads: dict[str, tuple[str, tuple[int, int, int, int], float]] = {}
+        self.named: set[str] = set()
+        self.views: dict[str, tuple[View, onnx.NodeProto]] = {}
+        self.moved = 0
         for info in (*model.graph.value_info, *model.graph.input, *model.graph.output):
             dims = info.type.tensor_type.shape.dim
+            if info.type.tensor_type.elem_type in INTEGERS:
+                self.integers.add(info.name)
             self.shapes[info.name] = tuple(d.dim_value for d in dims)
-        for value in model.graph.input:
-            if value.name not in self.constants:
-                self._input(value)
 
-    def _input(self, value: onnx.ValueInfoProto) -> None:
+    @property
+    def inputs(self) -> list[onnx.ValueInfoProto]:
+        """The model's inputs, without initializers that are listed among them."""
+        return [v for v in self.model.graph.input if v.name not in self.constants]
+
+    def take_input(self, value: onnx.ValueInfoProto) -> None:
+        """Make an input of the model one of the graph."""
         shape = self.shapes[value.name]
         if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
             raise UnsupportedError(
                 f"input {value.name!r} is not float32", "give the model a float32 input"
             )
-        if len(shape) not in (2, 4) or 0 in shape or shape[0] != 1:
+        if len(shape) not in (2, 3, 4) or 0 in shape or shape[0] != 1:
             raise UnsupportedError(
-                f"input {value.name!r} has shape {list(shape)}; [1, C, H, W] or [1, C] is supported"
+                f"input {value.name!r} has shape {list(shape)}; [1, C, H, W], [1, C, L] or [1, C] is supported"
             )
-        self.graph.tensors[value.name] = Tensor(value.name, TensorType(shape), Origin(value.name))
+        kind = TensorType(graph_shape(shape))
+        self.graph.tensors[value.name] = Tensor(value.name, kind, Origin(value.name))
+        self.graph.own_shapes[value.name] = shape
         self.graph.inputs.append(value.name)
         self.alias[value.name] = value.name
 
+    def require_known_ops(self) -> None:
+        """Look for ops without a handler, so that a model's author learns of all of them at once.
+
+        Raises:
+            UnsupportedError: there are some; names the first of each kind.
+        """
+        unknown: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.model.graph.node:
+            if not _known(node):
+                unknown.setdefault(node.op_type, []).append(node)
+        if not unknown:
+            return
+        ((first, *rest), *others) = unknown.values()
+        if not rest and not others:
+            raise self.refuse(first, _why_unknown(first))
+        listed = (
+            f"{len(nodes)} {kind} (first {nodes[0].name or nodes[0].output[0]!r})"
+            for kind, nodes in sorted(unknown.items(), key=lambda item: (-len(item[1]), item[0]))
+        )
+        raise UnsupportedError(f"these ops are not supported: {', '.join(listed)}")
+
     def visit(self, node: onnx.NodeProto) -> None:
-        """Import one node."""
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if node.op_type not in HANDLERS or node.domain not in STANDARD or not node.output[0]:
-            raise self.refuse(node, "this op is not supported")
+        """Import one node.
+
+        Raises:
+            UnsupportedError: it cannot be imported; names it.
+        """
         try:
-            HANDLERS[node.op_type](self, node, attributes)
+            self.take_node(node)
         except ValueError as error:
             raise self.refuse(node, str(error)) from error
+
+    def take_node(self, node: onnx.NodeProto) -> None:
+        """Let the node's handler import it.
+
+        Raises:
+            ValueError: why it cannot.
+        """
+        if not _known(node):
+            raise ValueError(_why_unknown(node))
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        HANDLERS[node.op_type](self, node, attributes)
 
     def finish(self) -> None:
         """Name the outputs."""
         for value in self.model.graph.output:
-            if value.name in self.pads:
-                raise UnsupportedError(
-                    f"output {value.name!r} is a Pad's; a Pad is supported before a Conv only"
-                )
-            if value.name not in self.alias:
-                raise UnsupportedError(f"output {value.name!r} does not depend on the input")
-            self.graph.outputs.append(self.alias[value.name])
+            self.take_output(value)
+
+    def take_output(self, value: onnx.ValueInfoProto) -> None:
+        """Let the graph end in an output of the model.
+
+        Raises:
+            UnsupportedError: it is a constant, or a shape that the graph cannot hold.
+        """
+        if value.name not in self.alias and value.name not in self.views:
+            raise UnsupportedError(f"output {value.name!r} does not depend on the input")
+        try:
+            output = self.dynamic(value.name)
+        except ValueError as error:
+            raise UnsupportedError(f"output {value.name!r}: {error}") from error
+        self.graph.outputs.append(output)
+        if output not in self.graph.inputs:  # an input keeps the shape that it is fed in
+            self.graph.own_shapes[output] = self.shapes[value.name]
 
     def refuse(self, node: onnx.NodeProto, reason: str) -> UnsupportedError:
         """The error that names a node."""
-        shapes = ", ".join(str(list(self.shapes.get(i, ()))) for i in node.input if i in self.alias)
+        inputs = [i for i in node.input if i and i not in self.constants]
+        shapes = ", ".join(str(list(self.shapes.get(i, ()))) for i in inputs)
         return UnsupportedError(
             f"{node.op_type} {node.name or node.output[0]!r} on {shapes}: {reason}"
         )
@@ -185,18 +278,65 @@ class Importer:
         return value
 
     def dynamic(self, name: str) -> str:
-        """The graph tensor that stands for an ONNX tensor."""
-        if name in self.pads:
-            raise ValueError("a Pad is supported before a Conv only")
-        if name not in self.alias:
+        """The graph tensor that stands for an ONNX tensor; a view becomes one where it is first asked for.
+
+        Raises:
+            ValueError: the tensor does not depend on the input, or is a view that the graph's ops cannot make.
+        """
+        if name in self.alias:
+            return self.alias[name]
+        if name not in self.views:
             raise ValueError(
                 f"{name!r} is a constant or a second output; a tensor that depends on the input is expected"
             )
+        view, node = self.views[name]
+        shape = graph_shape(view.index.shape)
+        try:
+            if len(shape) not in (2, 4) or shape[0] != 1:
+                raise ValueError(f"a tensor of shape {list(shape)} is no map and no vector")
+            made = resolve(view, self.graph.type(view.source), shape)
+        except ValueError as error:
+            raise ValueError(
+                f"{node.op_type} {node.name or name!r} gives what the graph cannot hold: {error}"
+            ) from error
+        source = view.source
+        for op in made[:-1]:
+            part = self.graph.fresh(f"{name}~part")
+            reshaped = isinstance(op, ops.Reshape)  # then it holds all values of its source
+            origin = self.graph.tensors[source].origin if reshaped else Origin(name)
+            source = self.graph.add(part, op, (source,), part, origin).output
+        self.alias[name] = self.emit(node, made[-1], source, output=name) if made else source
         return self.alias[name]
+
+    def view(self, name: str) -> View:
+        """The ONNX tensor as a view, which it may be or not.
+
+        Raises:
+            ValueError: it does not depend on the input, or is too large.
+        """
+        if name in self.views:
+            return self.views[name][0]
+        source = self.dynamic(name)
+        return whole(source, self.shapes.get(name) or self.graph.type(source).shape)
+
+    def set_view(self, node: onnx.NodeProto, view: View, output: int = 0) -> None:
+        """Let a view stand for one of the node's outputs.
+
+        Raises:
+            ValueError: its shape is not the one that ONNX infers, or the views take too much memory.
+        """
+        name = str(node.output[output])
+        want = self.shapes.get(name, ())
+        if want and 0 not in want and want != view.index.shape:
+            raise ValueError(f"its output is {list(want)}, not {list(view.index.shape)}")
+        self.moved += view.index.size
+        if self.moved > MAX_TOTAL:
+            raise ValueError(f"the model moves more than {MAX_TOTAL:,} values")
+        self.views[name] = (view, node)
 
     def rank(self, name: str) -> int:
         """Rank of the ONNX tensor."""
-        return len(self.shapes.get(name, ())) or len(self.graph.type(self.alias[name]).shape)
+        return len(self.shapes.get(name, ())) or len(self.graph.type(self.dynamic(name)).shape)
 
     def channel_constant(self, value: Array, onnx_rank: int, channels: int) -> Array:
         """A constant that broadcasts against an ONNX tensor of `onnx_rank`, as [C] or [1].
@@ -225,18 +365,23 @@ class Importer:
             )
         return array.reshape(-1)
 
-    def name(self, node: onnx.NodeProto) -> str:
-        """A name for what the node becomes: its own, if it has one and nobody else has it."""
+    def name(self, node: onnx.NodeProto, output: str) -> str:
+        """A name for what the node becomes: its own, if it has one and nobody else has it; else the output's."""
         taken = node.name in self.taken or not node.name or "~" in node.name
-        name = str(node.output[0] if taken else node.name)
+        name = str(output if taken else node.name)
+        while name in self.named:  # an ONNX node without a name that becomes several
+            name += "~"
         self.taken.add(name)
+        self.named.add(name)
         return name
 
-    def emit(self, node: onnx.NodeProto, op: Op, *inputs: str) -> str:
-        """Append an op that computes the node's output."""
-        output = str(node.output[0])
-        self.graph.add(self.name(node), op, inputs, output, Origin(output))
+    def emit(self, node: onnx.NodeProto, op: Op, *inputs: str, output: str | None = None) -> str:
+        """Append an op that computes one of the node's outputs, the first if none is given."""
+        output = str(node.output[0]) if output is None else output
+        self.graph.add(self.name(node, output), op, inputs, output, Origin(output))
         have, want = self.graph.type(output).shape, self.shapes.get(output, ())
+        if len(have) == 4:
+            want = graph_shape(want)
         rest = set(want[len(have) :])
         if 0 in have or (want and (want[: len(have)] != have or not rest <= {1})):
             raise ValueError(f"its output {list(want)} is neither a map nor a vector of channels")

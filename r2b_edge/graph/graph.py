@@ -19,8 +19,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from r2b_edge.graph.findings import LayerFinding
+
 if TYPE_CHECKING:
     from r2b_edge.ops.base import Op
+
+__all__ = [
+    "Array",
+    "Graph",
+    "LayerFinding",
+    "Node",
+    "Origin",
+    "Tensor",
+    "TensorType",
+]
 
 Array = NDArray[Any]
 
@@ -53,12 +65,23 @@ class Origin:
     Args:
         onnx: name of the tensor in model.onnx. Its shape may differ by axes of size 1.
         scale: scalar or [C] along axis 1; 0 where the reference does not show the value.
-        offset: scalar or [C].
+        offset: scalar or [C]; [C, H, W] where a border that is no bit adds a constant to the reference.
+        border: what the ONNX tensor has around a map (top, left, bottom, right): the padding of those who read it.
     """
 
     onnx: str
     scale: NDArray[np.float32] | float = 1.0
     offset: NDArray[np.float32] | float = 0.0
+    border: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def inside(self, shown: Array, shape: tuple[int, ...]) -> Array:
+        """The part of the ONNX tensor that shows a value of `shape`: a view in that shape."""
+        if not any(self.border):
+            return shown.reshape(shape)
+        top, left, bottom, right = self.border
+        n, c, height, width = shape
+        padded = shown.reshape(n, c, height + top + bottom, width + left + right)
+        return padded[:, :, top : top + height, left : left + width]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,39 +103,13 @@ class Node:
     output: str
 
 
-BINARY_INPUT = "its input is binary, but "
-"""How the reason of a layer begins that has a binary input and stays float."""
-
-
-@dataclass(frozen=True)
-class LayerFinding:
-    """What the probe said of one Conv, Gemm or MatMul of the model.
-
-    Args:
-        name: the ONNX node.
-        kind: the op that it became.
-        binary: computed with bits.
-        reason: why it stays float, or "".
-        output: the ONNX tensor that it writes.
-        note: what to know of a binary layer, or "".
-    """
-
-    name: str
-    kind: str
-    binary: bool
-    reason: str
-    output: str
-    note: str = ""
-
-    @property
-    def suspect(self) -> bool:
-        """Float although its input is binary: probably meant to be binary."""
-        return not self.binary and self.reason.startswith(BINARY_INPUT)
-
-
 @dataclass
 class Graph:
-    """A network. `nodes` are in execution order; passes edit the graph in place (see r2b_edge.passes)."""
+    """A network. `nodes` are in execution order; passes edit the graph in place (see r2b_edge.passes).
+
+    `own_shapes` are the shapes of the inputs and outputs as the model itself has them, batch axis first: they differ
+    from the types' by axes of size 1.
+    """
 
     name: str
     inputs: list[str] = field(default_factory=list)
@@ -120,6 +117,7 @@ class Graph:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     findings: list[LayerFinding] = field(default_factory=list)
+    own_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def producers(self) -> dict[str, Node]:
         """Map from a tensor's name to the node that writes it."""

@@ -22,6 +22,7 @@ def run(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
     values: dict[str, Array] = {
         name: np.asarray(inputs[name], dtype=np.float32) for name in graph.inputs
     }
-    for node in graph.nodes:
-        values[node.output] = node.op.reference(*(values[name] for name in node.inputs))
+    with np.errstate(all="ignore"):  # 1 / 0 is infinite, as it is in onnxruntime
+        for node in graph.nodes:
+            values[node.output] = node.op.reference(*(values[name] for name in node.inputs))
     return values

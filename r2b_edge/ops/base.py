@@ -48,7 +48,9 @@ class Op:
 
 
 def per_channel(values: Array, like: Array) -> Array:
-    """Reshape [C] (or a scalar array) so that it broadcasts along axis 1 of `like`."""
+    """Reshape [C] (or a scalar array) so that it broadcasts along axis 1 of `like`; a map [C, H, W] stays one."""
+    if values.ndim == 3:
+        return values
     return (
         values.reshape((1, -1) + (1,) * (like.ndim - 2))
         if values.size > 1

@@ -63,9 +63,15 @@ class Step(Op):
         return (inputs[0] - per_channel(self.threshold, inputs[0]),)
 
 
+PIXEL = Window((1, 1))
+"""The window of a dense layer."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class BinaryConv(Op):
     """Convolution of bits with binary weights: the exact dot product, int32.
+
+    On a vector [N, C] it is a dense layer, to [N, O]: a vector is a map of one pixel, and the window covers just that.
 
     Args:
         weight: int8 in {-1, +1}, [O, C/groups, KH, KW].
@@ -84,14 +90,38 @@ class BinaryConv(Op):
         if x.dtype != "bits":
             raise ValueError(f"a binary convolution on {x}")
         check_weights(self.weight.shape, self.window, self.groups, x)
+        if not x.is_map:
+            if self.window != PIXEL:
+                raise ValueError(f"{self.window} on {x}")
+            return TensorType((x.shape[0], self.weight.shape[0]), "int32")
         height, width = self.window.map_size(x)
         return TensorType((x.shape[0], self.weight.shape[0], height, width), "int32")
 
     def reference(self, *inputs: Array) -> Array:
         # float32 holds every integer below 2^24 exactly, and BLAS is fast in it.
-        patches = self.window.patches(inputs[0].astype(np.float32), self.pad_value)
-        return correlate(patches, self.weight.astype(np.float32), self.groups).astype(np.int32)
+        (x,) = inputs
+        pixels = x if x.ndim == 4 else x[:, :, None, None]
+        patches = self.window.patches(pixels.astype(np.float32), self.pad_value)
+        dots = correlate(patches, self.weight.astype(np.float32), self.groups)
+        return dots.reshape(*dots.shape[: x.ndim]).astype(np.int32)
 
     def macs(self, *inputs: TensorType) -> int:
         out = self.infer(*inputs)
         return int(np.prod(out.shape)) * int(np.prod(self.weight.shape[1:]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BinaryMaxPool(Op):
+    """Maximum of bits over windows: +1 where one bit of the window is +1; the border never wins."""
+
+    window: Window
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if x.dtype != "bits":
+            raise ValueError(f"a binary pool on {x}")
+        self.window.check_border()
+        return TensorType((*x.shape[:2], *self.window.map_size(x)), "bits")
+
+    def reference(self, *inputs: Array) -> Array:
+        return np.asarray(self.window.patches(inputs[0], -1).max(axis=(4, 5)), dtype=np.int8)

@@ -12,7 +12,8 @@ from r2b_edge.ops.base import Floats, Op, per_channel
 from r2b_edge.ops.windows import Window, check_weights, correlate
 
 
-def _same(x: TensorType) -> TensorType:
+def same_type(x: TensorType) -> TensorType:
+    """float32 in the shape of `x`."""
     return TensorType(x.shape, "float32")
 
 
@@ -24,7 +25,7 @@ class _Unary(Op):
         for value in self.constants().values():
             if value.shape not in ((inputs[0].channels,), (1,)):
                 raise ValueError(f"constants of shape {value.shape} on {inputs[0]}")
-        return _same(inputs[0])
+        return same_type(inputs[0])
 
     @property
     def elementwise(self) -> bool:
@@ -81,17 +82,22 @@ class Sigmoid(_Unary):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Binary(Op):
-    """An elementwise function of two tensors: equal shapes, or a map and a vector [N, C] along its channels."""
+class Operands(Op):
+    """An elementwise function of two tensors of one shape, or of one and a smaller operand.
+
+    Beside a map that is a vector [N, C] along its channels, or a map [N, 1, H, W] over its pixels; beside both a vector
+    [N, 1] of one value.
+    """
 
     def infer(self, *inputs: TensorType) -> TensorType:
         a, b = inputs
         if a.shape == b.shape:
-            return _same(a)
-        full, vector = (a, b) if a.is_map else (b, a)
-        if not full.is_map or vector.is_map or full.shape[:2] != vector.shape:
-            raise ValueError(f"{a} and {b} do not fit")
-        return _same(full)
+            return same_type(a)
+        for full, other in ((a, b), (b, a)):
+            one, pixels = (full.shape[0], 1), (full.shape[0], 1, *full.shape[2:])
+            if other.shape == one or (full.is_map and other.shape in (full.shape[:2], pixels)):
+                return same_type(full)
+        raise ValueError(f"{a} and {b} do not fit")
 
     @property
     def elementwise(self) -> bool:
@@ -105,7 +111,7 @@ class _Binary(Op):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Add(_Binary):
+class Add(Operands):
     """y = a + b: skips."""
 
     def reference(self, *inputs: Array) -> Array:
@@ -114,8 +120,8 @@ class Add(_Binary):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Mul(_Binary):
-    """y = a * b: gates (a map and a vector) and maps."""
+class Mul(Operands):
+    """y = a * b: gates (a map and a vector), XNOR-Net's K (a map and a map of one channel), and maps."""
 
     def reference(self, *inputs: Array) -> Array:
         a, b = self._aligned(*inputs)
@@ -190,27 +196,46 @@ class MaxPool(Op):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AvgPool(Op):
-    """Mean over windows. With count_include_pad the border counts as zeros, else it does not count."""
+    """Mean over windows. With count_include_pad the border counts as zeros, else it does not count.
+
+    Args:
+        window: geometry.
+        count_include_pad: whether the border counts.
+        overhang: rows at the bottom and columns at the right of the border that never count: what ceil_mode adds.
+    """
 
     window: Window
     count_include_pad: bool = False
+    overhang: tuple[int, int] = (0, 0)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         self.window.check_border()
-        return TensorType((*x.shape[:2], *self.window.map_size(x)))
+        if min(self.overhang) < 0 or any(
+            over > pad for over, pad in zip(self.overhang, self.window.pads[2:], strict=True)
+        ):
+            raise ValueError(f"an overhang of {self.overhang} with pads {self.window.pads}")
+        size = self.window.map_size(x)
+        if min(self.counts(axis, x.shape[2 + axis]).min() for axis in (0, 1)) == 0:
+            raise ValueError("a mean of nothing")
+        return TensorType((*x.shape[:2], *size))
 
     def reference(self, *inputs: Array) -> Array:
         x = inputs[0]
         sums = self.window.patches(x, 0.0).sum(axis=(4, 5), dtype=np.float32)
-        inside = 1.0 if self.count_include_pad else 0.0
-        counts = _counts(self.window, x.shape[2:], inside)
-        return np.asarray(sums / counts, dtype=np.float32)
+        rows, columns = (self.counts(axis, x.shape[2 + axis]) for axis in (0, 1))
+        return np.asarray(sums / np.outer(rows, columns), dtype=np.float32)
 
-
-def _counts(window: Window, size: tuple[int, ...], border: float) -> Array:
-    ones = np.ones((1, 1, *size), dtype=np.float32)
-    return np.asarray(window.patches(ones, border).sum(axis=(4, 5)))
+    def counts(self, axis: int, size: int) -> Array:
+        """How many taps of each window count along one axis of a map of this size: float32 [outputs]."""
+        window = self.window
+        before, after = window.pads[axis], window.pads[axis + 2]
+        line = np.full(before + size + after, float(self.count_include_pad), np.float32)
+        line[before : before + size] = 1
+        line[line.size - self.overhang[axis] :] = 0
+        extent = (window.kernel[axis] - 1) * window.dilations[axis] + 1
+        view = np.lib.stride_tricks.sliding_window_view(line, extent)
+        return np.asarray(view[:: window.strides[axis], :: window.dilations[axis]].sum(axis=1))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

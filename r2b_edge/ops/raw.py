@@ -7,6 +7,7 @@ meaning in the graph's own ops is refused.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -31,12 +32,17 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "Abs": np.abs,
     "Add": np.add,
     "And": np.logical_and,
+    "Ceil": np.ceil,
     "Div": np.divide,
     "Equal": np.equal,
+    "Erf": np.vectorize(math.erf, otypes=[np.float64]),
+    "Exp": np.exp,
+    "Floor": np.floor,
     "Greater": np.greater,
     "GreaterOrEqual": np.greater_equal,
     "Less": np.less,
     "LessOrEqual": np.less_equal,
+    "Log": np.log,
     "Max": np.maximum,
     "Min": np.minimum,
     "Mul": np.multiply,
@@ -44,14 +50,22 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "Not": np.logical_not,
     "Or": np.logical_or,
     "Pow": np.power,
+    "Reciprocal": np.reciprocal,
+    "Round": np.rint,
     "Sign": np.sign,
+    "Sqrt": np.sqrt,
     "Sub": np.subtract,
     "Tanh": np.tanh,
+    "Trunc": np.trunc,
     "Where": _where,
     "Xor": np.logical_xor,
 }
 """Each is monotone or smooth between its kinks, so that a bisection finds every breakpoint of a cone."""
 
+ROUNDS = {"Ceil": 0.0, "Floor": 0.0, "Round": 0.5, "Trunc": 0.0}
+"""Where they jump, past each whole number. Round takes halves to the even neighbour, as ONNX does."""
+MOST_JUMPS = 17
+"""Whole numbers on each side of 0 whose jumps are looked at: more levels than a quantised activation has."""
 _LOGICAL = {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Xor"}
 _COMPARES = {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min"}
 
@@ -61,7 +75,7 @@ class Elementwise(Op):
     """An ONNX elementwise op.
 
     Args:
-        kind: the ONNX op type, a key of FUNCTIONS, or "Cast".
+        kind: the ONNX op type, a key of FUNCTIONS, or "Cast". "Trunc" is a Cast to integers, which stay float32 here.
         operands: one entry an ONNX input: a constant that broadcasts along axis 1 ([C] or [1]), or None for a
             tensor of the graph, in order.
         to: the dtype that Cast gives.
@@ -94,19 +108,26 @@ class Elementwise(Op):
         arguments = self._arguments(inputs)
         if self.kind == "Cast":
             return _round_toward_zero(arguments[0], self.to)
-        with np.errstate(all="ignore"):
-            value = FUNCTIONS[self.kind](*arguments)
+        value = FUNCTIONS[self.kind](*arguments)
         return value if value.dtype == bool else value.astype(np.float32)
 
     def kinks(self, *inputs: Array) -> Sequence[Array]:
         arguments = self._arguments(inputs)
         if self.kind in _COMPARES:
             return (np.subtract(arguments[0], arguments[1], dtype=np.float32),)
-        if self.kind in ("Sign", "Abs"):
+        if self.kind in ("Sign", "Abs", "Reciprocal"):
             return (arguments[0],)
+        if self.kind in ROUNDS:
+            jumps = np.arange(-MOST_JUMPS, MOST_JUMPS + 1) + ROUNDS[self.kind]
+            return tuple(arguments[0] - np.float32(jump) for jump in jumps)
         if self.kind == "Cast" and arguments[0].dtype != bool and self.to != "float32":
             return (arguments[0],)
         return ()
+
+    @property
+    def jumps(self) -> bool:
+        """True if it is not continuous."""
+        return self.kind in {"Sign", "Cast", *ROUNDS, *_LOGICAL}
 
     def constants(self) -> dict[str, Array]:
         return {f"operand{i}": v for i, v in enumerate(self.operands) if v is not None}

@@ -17,14 +17,39 @@ from r2b_edge.graph.graph import Graph
 from r2b_edge.graph.spec import verify
 from r2b_edge.passes.binarize import binarize
 from r2b_edge.passes.flip_steps import flip_steps
+from r2b_edge.passes.float_border import float_border
 from r2b_edge.passes.fold_affine import fold_affine
 from r2b_edge.passes.gate_scale import gate_scale
+from r2b_edge.passes.gelu import gelu
 from r2b_edge.passes.hoist_mean import hoist_mean
+from r2b_edge.passes.latent_weights import binarize_weights
 from r2b_edge.passes.legal import legal
+from r2b_edge.passes.lower import lower
+from r2b_edge.passes.select import select
+from r2b_edge.passes.staircase import staircases
+from r2b_edge.passes.trim_kernel import trim_kernel
+
+__all__ = ["CANONICAL", "FINDING", "Pass", "binarize_weights", "run"]
 
 Pass = Callable[[Graph], None]
 
-CANONICAL: Sequence[Pass] = (binarize, hoist_mean, fold_affine, gate_scale, flip_steps, legal)
+FINDING: Sequence[Pass] = (binarize,)
+"""What fills `graph.findings`: the beginning of CANONICAL."""
+
+CANONICAL: Sequence[Pass] = (
+    binarize,
+    staircases,
+    select,
+    gelu,
+    lower,
+    float_border,
+    hoist_mean,
+    fold_affine,
+    gate_scale,
+    trim_kernel,
+    flip_steps,
+    legal,
+)
 """What every exporter gets."""
 
 

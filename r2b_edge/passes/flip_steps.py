@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from r2b_edge import ops
-from r2b_edge.graph.graph import Graph, Node, Origin, Tensor
+from r2b_edge.graph.graph import Graph, Node, Tensor
 from r2b_edge.ops.base import Floats
 from r2b_edge.ops.binary import normal_thresholds
 
@@ -51,7 +51,7 @@ def _rising(graph: Graph, node: Node, op: ops.Step) -> Node:
     above: Floats = np.nextafter(op.threshold, np.float32(np.inf))
     tensor = graph.tensors[node.output]
     scale = np.where(falling, -1, 1) * np.asarray(tensor.origin.scale, dtype=np.float32)
-    origin = Origin(tensor.origin.onnx, scale.astype(np.float32), tensor.origin.offset)
+    origin = dataclasses.replace(tensor.origin, scale=scale.astype(np.float32))
     graph.tensors[node.output] = Tensor(tensor.name, tensor.type, origin)
     rising = np.ones_like(op.direction)
     threshold = normal_thresholds(np.where(falling, above, op.threshold), rising)

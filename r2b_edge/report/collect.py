@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from r2b_edge.targets import Target
 from r2b_edge.version import __version__
 
 FLOAT_BYTES = 4
+NAMED = 4
+"""Layers that a remark names; of the others it says how many there are."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,33 @@ def collect(
         options={"name": program.name},
         notes=(
             *artifacts.loaded.notes,
-            *(f"{f.name}: {f.note}" for f in graph.findings if f.note),
-            *(f"{f.name} stays float: {f.reason}" for f in graph.findings if f.suspect),
+            *_remarks(graph.findings),
             *measured.notes,
         ),
     )
+
+
+def _remarks(findings: Iterable[LayerFinding]) -> list[str]:
+    """What is to know of layers: a line for all of which the same is told."""
+    binary: dict[str, list[str]] = {}
+    real: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.note:
+            binary.setdefault(finding.note, []).append(finding.name)
+        if finding.suspect:
+            real.setdefault(finding.reason, []).append(finding.name)
+    return [
+        *(f"{_listed(names)}: {note}" for note, names in binary.items()),
+        *(
+            f"{_listed(names)} {'stays' if len(names) == 1 else 'stay'} float: {reason}"
+            for reason, names in real.items()
+        ),
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 
 
 def _model(artifacts: Artifacts, graph: Graph) -> Model:
@@ -191,6 +216,7 @@ def _layers(graph: Graph, program: Program) -> list[Layer]:
                 steps=tuple(indices),
                 part=_part(graph, node),
                 reason=_reason(node, finding),
+                suspect=finding is not None and finding.suspect,
             )
         )
     return layers

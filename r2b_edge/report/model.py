@@ -124,6 +124,7 @@ class Layer(Strict):
         float32_bytes: what its parameters take in float32, as trained.
         instructions: sum over its steps, table building, padding, packing and repacking included.
         reason: why a layer is in float; None for binary ones.
+        suspect: it is in float although its input is binary: probably meant to be binary.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Layer(Strict):
     float32_bytes: Count | None = None
     part: Part | None = None
     reason: str | None = None
+    suspect: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -174,7 +176,7 @@ class TensorCheck(Strict):
             threshold, relative to max|tensor|; `integers`: 0, they must be equal.
         max_abs_error: None where an output is not finite, and for bits.
         margin_ties: bits that differ inside of the rounding margin.
-        note: why the tolerance is a wider one.
+        note: why the tolerance is a wider one, and how many values the reference does not show.
     """
 
     step: Count

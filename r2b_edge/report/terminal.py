@@ -47,7 +47,7 @@ def _heading(report: Report, width: int) -> list[Text]:
 
 def _memory(report: Report, width: int) -> list[Table]:
     memory = report.memory
-    table = _table("Memory", ("size", "right"), ("how it is known", "left"))
+    table = plain_table("Memory", ("size", "right"), ("how it is known", "left"))
 
     def row(name: str, value: int | None, how: str | None) -> None:
         table.add_row(name, _figure(text.size(value)), how if value is not None else "")
@@ -73,7 +73,7 @@ def _check(report: Report, width: int) -> list[Text | Table]:
     line = Text(verdict.headline, style=_STATE_STYLE.get(verdict.state, "bold"))
     if report.check is None:
         return [line]
-    table = _table(
+    table = plain_table(
         "Check",
         ("steps exact", "right"),
         ("top-1", "right"),
@@ -138,7 +138,7 @@ def _top_table(
     shown: Callable[[int], str],
     width: int,
 ) -> Table:
-    table = _table(title, ("", "left"), ("", "right"), ("share", "right"))
+    table = plain_table(title, ("", "left"), ("", "right"), ("share", "right"))
     for layer, cost in sorted(costs, key=lambda pair: -pair[1])[:TOP]:
         sort = Text("binary", style="blue") if layer.binary else Text("float", style="yellow")
         name = Text(text.shorten(layer.name, int(width * _NAME_SHARE)))
@@ -147,7 +147,7 @@ def _top_table(
 
 
 def _shares(report: Report, width: int) -> list[Table]:
-    table = _table("Binary and float", ("binary", "right"), ("float", "right"), ("", "right"))
+    table = plain_table("Binary and float", ("binary", "right"), ("float", "right"), ("", "right"))
     rows: tuple[tuple[str, summary.Share | None, Callable[[int], str]], ...] = (
         ("MACs", summary.mac_share(report), text.count),
         ("weights in C", summary.byte_share(report), text.size),
@@ -177,7 +177,7 @@ def _speed(report: Report, width: int) -> list[Text | Table]:
         )
     timed = [speed for speed in report.speed if speed.unit != "instructions"]
     if timed:
-        table = _table("Speed", ("median", "right"), ("p95", "right"), ("threads", "right"))
+        table = plain_table("Speed", ("median", "right"), ("p95", "right"), ("threads", "right"))
         for speed in timed:
             shown = text.nanoseconds if speed.unit == "ns" else text.count
             name = Text(text.shorten(f"{speed.kind}: {speed.device}", int(width * _NAME_SHARE)))
@@ -190,9 +190,9 @@ def _notes(report: Report, width: int) -> list[Text]:
     return [Text(f"Note: {text.printable(note)}") for note in report.notes]
 
 
-def _table(title: str, *columns: tuple[str, str]) -> Table:
-    """A table without lines: its first column is named by the title."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+def plain_table(title: str, *columns: tuple[str, str], gap: int = 3) -> Table:
+    """A table without lines, `gap` blanks between its columns: the first column is named by the title."""
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
     table.add_column(Text(title, style="bold not dim"), overflow="fold")
     for name, justify in columns:
         table.add_column(name, justify="right" if justify == "right" else "left")

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from r2b_edge.wording import printable
+
+__all__ = [
+    "UNKNOWN", "count", "error", "exact", "nanoseconds", "percent", "plural", "printable", "shape", "shorten", "size",
+    "times", "tolerance",
+]  # fmt: skip
+
 UNKNOWN = "not measured"
-
-
-def printable(text: str) -> str:
-    """The text with control characters, line breaks and direction overrides as visible escapes.
-
-    A terminal obeys escape sequences and a page obeys direction overrides: a name must do neither.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shorten(name: str, width: int) -> str:

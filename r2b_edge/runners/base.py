@@ -42,6 +42,10 @@ class Session(ABC):
         """Write tensor number `tensor`; `data` has its exact size, else ValueError."""
 
     @abstractmethod
+    def fill(self, byte: int) -> None:
+        """Write `byte`, 0 to 255, to every byte of the arena."""
+
+    @abstractmethod
     def run(self, first: int, last: int) -> list[int]:
         """Run the steps first..last, both included; the nanoseconds of each."""
 

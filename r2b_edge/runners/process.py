@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from r2b_edge.errors import DeviceError
+from r2b_edge.wording import printable
 
 _CHUNK = 1 << 16
 _GRACE_S = 2.0
@@ -142,7 +143,7 @@ class ProcessChannel:
         """What standard error says last (or a sanitizer's summary) behind ": "; "" where it says nothing."""
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 4096))
         lines = self._stderr.read().decode("utf-8", "replace").split("\n")
-        texts = ["".join(c for c in line if c.isprintable()).strip() for line in lines]
+        texts = [printable(line.strip()) for line in lines]
         summary = (text for text in texts if text.startswith("SUMMARY:"))
         last = next(summary, next((text for text in reversed(texts) if text), ""))
         return f": {last}" if last else ""

@@ -40,12 +40,13 @@ class Op(enum.IntEnum):
     READ = 4
     STACK = 5
     QUIT = 6
+    FILL = 7
 
 
 _STATUS = {
     1: "it speaks another protocol version",
     2: "it does not know this request",
-    3: "it has no such tensor or step",
+    3: "it has no such tensor or step, or that is no byte",
     4: "the payload has the wrong length",
     5: "the payload arrived damaged",
     6: "this build of it cannot do that",

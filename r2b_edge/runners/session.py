@@ -42,6 +42,10 @@ class StreamSession(Session):
             )
         self._ask(Frame(Op.LOAD, a=tensor, payload=data))
 
+    def fill(self, byte: int) -> None:
+        """See Session."""
+        self._ask(Frame(Op.FILL, a=byte))
+
     def run(self, first: int, last: int) -> list[int]:
         """See Session."""
         count = self._count(first, last)

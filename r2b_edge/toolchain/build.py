@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,12 @@ from r2b_edge.targets import Target
 from r2b_edge.toolchain import find
 
 TIME_LIMIT_S = 900
-_TELLING = re.compile(r"error:|undefined reference|CMake Error")  # the line that says what is wrong
+_TELLING = (re.compile(r"error: |undefined reference|cannot find "), re.compile(r"CMake Error"))
+"""The line that says what is wrong: the compiler's or the linker's own, else CMake's."""
+
+
+class BuildError(R2BError):
+    """A C project does not compile although the compiler works: a bug in it, unless somebody has changed it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def build(
     Raises:
         InputError: `c_dir` is no exported project, or cannot be sanitized.
         ToolMissingError: a tool is not installed, or cannot build even an empty program.
-        R2BError: the project does not compile: a bug in it, with the log's last lines as a note.
+        BuildError: the project does not compile; the log's last lines are a note.
     """
     for needed in ("CMakeLists.txt", "toolchain.cmake"):
         if not (c_dir / needed).is_file():
@@ -91,7 +98,7 @@ def build(
         )
     jobs = str(os.cpu_count() or 1)
     if _run([cmake, "--build", build_dir.absolute(), "--parallel", jobs], log) != 0:
-        raise _failure(R2BError, f"{c_dir} does not compile with {cc.version}", c_dir, log)
+        raise _failure(BuildError, f"the C project does not compile with {cc.version}", c_dir, log)
     return Build(
         runner=build_dir / "r2b_runner",
         with_model=build_dir / "r2b_size_with",
@@ -103,18 +110,22 @@ def build(
 def _run(argv: Sequence[str | Path], log: Path) -> int:
     """Run a command with its output appended to `log`; the exit status, -1 after the time limit."""
     with log.open("ab") as out:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that it can be killed with the compilers that it starts
+        )
         try:
-            return subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                timeout=TIME_LIMIT_S,
-                check=False,
-            ).returncode
+            return process.wait(TIME_LIMIT_S)
         except subprocess.TimeoutExpired:
             out.write(f"error: stopped after {TIME_LIMIT_S} s\n".encode())
             return -1
+        finally:  # Ctrl-C included
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _failure(kind: type[R2BError], message: str, c_dir: Path, log: Path) -> R2BError:
@@ -122,7 +133,7 @@ def _failure(kind: type[R2BError], message: str, c_dir: Path, log: Path) -> R2BE
     lines = [
         line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()
     ]
-    telling = (line for line in lines if _TELLING.search(line))
+    telling = (line for pattern in _TELLING for line in lines if pattern.search(line))
     first = next(telling, lines[-1] if lines else "no output")
     for folder in (c_dir.absolute(), log.parent.absolute()):
         first = first.replace(f"{folder}/", "")

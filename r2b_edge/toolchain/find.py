@@ -16,6 +16,7 @@ from r2b_edge.errors import InputError, ToolMissingError
 from r2b_edge.targets import Target
 
 _PACKAGES = {
+    "ar": "binutils",
     "cmake": "cmake",
     "ninja": "ninja-build",
     "make": "make",
@@ -45,6 +46,8 @@ def packages(tool: str) -> str:
     """The Debian packages that bring `tool`, separated by blanks; the tool's own name if unknown."""
     if tool in _PACKAGES:
         return _PACKAGES[tool]
+    if tool.endswith("-ar"):
+        return f"binutils-{tool.removesuffix('-ar')}"
     # gcc-13 and aarch64-linux-gnu-gcc-13 come from gcc-13 and gcc-13-aarch64-linux-gnu.
     versioned = re.fullmatch(r"(?:(.+)-)?(gcc|clang)-(\d+)", tool)
     if versioned is None:
@@ -96,13 +99,15 @@ def c_compiler(target: Target, name: str | None = None) -> Compiler:
     wanted = re.fullmatch(r"(gcc|clang)(-\d+)?", "gcc" if name is None else name)
     if wanted is None:
         raise InputError(f"unknown compiler {name!r}", "use gcc, clang, or such as gcc-13")
+    prefix = f"{target.triple}-" if target.triple else ""
     if wanted[1] == "clang":
-        if target.triple:
-            tool(f"{target.triple}-gcc")  # its linker, start files and C library serve Clang too
+        if prefix:
+            tool(f"{prefix}gcc")  # its linker, start files and C library serve Clang too
         path = tool(wanted[0])
-        return Compiler("clang", path, version(path))
-    path = tool(f"{target.triple}-{wanted[0]}" if target.triple else wanted[0])
-    return Compiler("gcc", path, version(path))
+    else:
+        path = tool(f"{prefix}{wanted[0]}")
+    tool(f"{prefix}ar")  # GCC runs without it, but no library can be made
+    return Compiler("clang" if wanted[1] == "clang" else "gcc", path, version(path))
 
 
 def generator() -> str:

@@ -12,19 +12,31 @@ from r2b_edge.ops import (
     Add,
     AvgPool,
     BinaryConv,
+    BinaryMaxPool,
     ChannelAffine,
+    ChannelReduce,
     Clip,
+    Concat,
+    ConstantMap,
     Dense,
     FloatConv,
+    Gather,
     GlobalAvgPool,
     MaxPool,
     Mul,
     Op,
+    Pairwise,
     PReLU,
+    Reshape,
+    Select,
     Sigmoid,
+    Softmax,
+    Staircase,
     Step,
+    Unary,
     Window,
 )
+from r2b_edge.ops.binary import PIXEL
 
 from .harness import Builder
 
@@ -79,6 +91,10 @@ def fan_in(weight: Array) -> Array:
 
 def binary_conv(b: Builder) -> str:
     groups, channels, outputs = groups_of(b)
+    if b.rng.random() < 0.2:  # a dense layer
+        bits = b.add(step(b, channels), b.input(1, channels))
+        weight = b.signs(outputs, channels // groups, 1, 1)
+        return b.add(BinaryConv(weight, PIXEL, groups=groups), bits)
     height, width = size(b)
     w = window(b, height, width)
     bits = b.add(step(b, channels), b.input(1, channels, height, width))
@@ -119,13 +135,87 @@ def max_pool(b: Builder) -> str:
 
 def avg_pool(b: Builder) -> str:
     x, w = pooled(b)
-    return b.add(AvgPool(w, bool(b.rng.integers(2))), x)
+    counted = bool(b.rng.integers(2))
+    sizes = b.graph.type(x).shape[2:]
+    overhang = tuple(int(b.rng.integers(0, pad + 1)) for pad in w.pads[2:])
+    op = AvgPool(w, counted, overhang)
+    if any(op.counts(axis, size).min() == 0 for axis, size in enumerate(sizes)):
+        op = AvgPool(w, counted)
+    return b.add(op, x)
+
+
+def binary_max_pool(b: Builder) -> str:
+    x, w = pooled(b)
+    return b.add(BinaryMaxPool(w), b.add(step(b, b.graph.type(x).channels), x))
 
 
 def pixelwise(b: Builder) -> str:
+    """A map or a vector, with stairs on it now and then: they are exact on an input only, as bits are."""
     channels = int(b.rng.integers(1, 71))
     shape = (1, channels) if b.rng.random() < 0.3 else (1, channels, *size(b))
-    return b.input(*shape)
+    value = b.input(*shape)
+    return value if b.rng.random() < 0.6 else b.add(stairs(b, channels), value)
+
+
+def stairs(b: Builder, channels: int) -> Staircase:
+    """Thresholds that whole numbers hit, some of them equal, some infinite."""
+    count = int(b.rng.integers(1, 6))
+    thresholds = np.sort(np.round(2 * b.floats(channels, count)) / 2, axis=1)
+    thresholds[:, -1][b.rng.random(channels) < 0.3] = np.inf
+    return Staircase(thresholds.astype(np.float32), b.floats(channels, count + 1))
+
+
+def reshape(b: Builder) -> str:
+    """To another order of the same sizes, or flat."""
+    x = pixelwise(b)
+    sizes = [*b.graph.type(x).shape[1:], 1, 1][:3]
+    b.rng.shuffle(sizes)
+    flat = (int(np.prod(sizes)),)
+    return b.add(Reshape((1, *(flat if b.rng.random() < 0.4 else sizes))), x)
+
+
+def gather(b: Builder) -> str:
+    """Any selection, with holes now and then; of a vector too, which may become a map."""
+    x = pixelwise(b)
+    kind = b.graph.type(x)
+    sizes = (*kind.shape[1:], 1, 1)[:3]
+    count = 3 if kind.is_map or b.rng.random() < 0.5 else 1
+    indices = []
+    for size in sizes[:count]:
+        one = b.rng.integers(-1, size, int(b.rng.integers(1, 12)))
+        if b.rng.random() < 0.4:
+            one = np.arange(size)
+        one[-1] = max(one[-1], 0)
+        indices.append(one.astype(np.int32))
+    return b.add(Gather(*indices, fill=float(b.rng.choice([0.0, -1.5]))), x)
+
+
+def concat(b: Builder) -> str:
+    first = pixelwise(b)
+    shape = b.graph.type(first).shape
+    parts = [first]
+    for _ in range(int(b.rng.integers(1, 4))):
+        again = b.rng.random() < 0.3
+        parts.append(first if again else b.input(1, int(b.rng.integers(1, 40)), *shape[2:]))
+    return b.add(Concat(), *parts)
+
+
+def select(b: Builder) -> str:
+    """A condition with up to three thresholds, tensors and constants to choose from, one tensor twice now and then."""
+    x = pixelwise(b)
+    shape = b.graph.type(x).shape
+    count = int(b.rng.integers(1, 4))
+    condition = Staircase(
+        np.sort(np.round(b.floats(shape[1], count), 1), axis=1),
+        b.rng.integers(0, 2, (shape[1], count + 1)).astype(np.float32),
+    )
+    constants = [b.floats(shape[1]) if b.rng.random() < 0.3 else None for _ in range(2)]
+    tensors = [x if b.rng.random() < 0.3 else b.input(*shape) for v in constants if v is None]
+    return b.add(Select(condition, *constants), x, *tensors)
+
+
+def channel_reduce(b: Builder) -> str:
+    return b.add(ChannelReduce(["Mean", "Max"][int(b.rng.integers(2))]), pixelwise(b))
 
 
 LAYERS: dict[type[Op], Callable[[Builder], str]] = {
@@ -135,20 +225,76 @@ LAYERS: dict[type[Op], Callable[[Builder], str]] = {
     MaxPool: max_pool,
     AvgPool: avg_pool,
     Pixelwise: pixelwise,
+    Gather: gather,
+    Concat: concat,
+    ChannelReduce: channel_reduce,
+    Select: select,
+    BinaryMaxPool: binary_max_pool,
+    Reshape: reshape,
 }
 """A random layer for each class of op in the registry: its value, in a graph with its own inputs."""
 
 
+def call(b: Builder, value: str) -> str:
+    """A function by name after a value: of it alone where it is defined, or of it and a second operand."""
+    kind = b.graph.type(value)
+    channels, sizes = kind.channels, (*kind.shape[1:], 1, 1)[:3]
+    # A map of one channel and of one pixel is a vector of its channels as well as a map of its pixels.
+    pairs = [kind.shape, (1, 1)]
+    pairs += [(1, channels), (1, 1, *kind.shape[2:])] * (kind.is_map and channels > 1)
+    name = ["Sub", "Div", "Max", "Min", "Add", "Mul"][int(b.rng.integers(6))]
+    match int(b.rng.integers(5)):
+        case 0:
+            return b.add(
+                Unary(
+                    str(
+                        b.rng.choice(
+                            [
+                                "Tanh",
+                                "Abs",
+                                "Round",
+                                "Floor",
+                                "Ceil",
+                                "Elu",
+                                "Gelu",
+                                "Softplus",
+                                "HardSwish",
+                            ]
+                        )
+                    )
+                ),
+                value,
+            )
+        case 1:
+            positive = b.add(Clip(0.25, 60.0), value)
+            kinds = ["Sqrt", "Log", "Reciprocal", "Exp"]
+            return b.add(Unary(kinds[int(b.rng.integers(4))]), positive)
+        case 2:
+            return b.add(Softmax(bool(b.rng.integers(2))), value)
+        case 3:
+            shape = [1 if b.rng.random() < 0.4 else n for n in sizes]
+            name = name if name not in ("Sub", "Div") else "Add"
+            return b.add(ConstantMap(name, b.floats(*shape)), value)
+        case _:
+            other = b.input(*pairs[int(b.rng.integers(len(pairs)))])
+            if name == "Div":
+                value, other = (b.add(Clip(0.5, 9.0), v) for v in (value, other))
+            op: Op = {"Add": Add(), "Mul": Mul()}.get(name) or Pairwise(name)
+            return b.add(op, *([value, other] if b.rng.random() < 0.5 else [other, value]))
+
+
 def epilogue(b: Builder, value: str) -> list[str]:
-    """Random elementwise nodes after a value; what is given back must be the graph's outputs."""
+    """Random elementwise nodes after a value; what is given back must be the graph's outputs. Bits have none."""
     outputs = []
     kind = b.graph.type(value)
+    if kind.dtype == "bits":
+        return [value]
     channels = kind.channels
     for _ in range(int(b.rng.integers(0, 6))):
         constants = 1 if b.rng.random() < 0.1 else channels
         low, high = sorted(b.floats(2).tolist())
         low, high = ((low, high), (0.0, np.inf), (-np.inf, high))[int(b.rng.integers(3))]
-        match int(b.rng.integers(6)):
+        match int(b.rng.integers(8)):
             case 0:
                 value = b.add(ChannelAffine(b.floats(constants), b.floats(constants)), value)
             case 1:
@@ -161,6 +307,8 @@ def epilogue(b: Builder, value: str) -> list[str]:
                 value = b.add([Add(), Mul()][int(b.rng.integers(2))], value, b.input(*kind.shape))
             case 5 if kind.is_map:
                 value = b.add([Add(), Mul()][int(b.rng.integers(2))], b.input(1, channels), value)
+            case 6 | 7:
+                value = call(b, value)
         if b.rng.random() < 0.15:
             outputs.append(value)
     taps: list[Op] = [step(b, channels)] + ([GlobalAvgPool()] if kind.is_map else [])
@@ -229,3 +377,20 @@ def random_inputs(graph: Graph, seed: int) -> dict[str, Array]:
         x = np.where(rng.random(x.shape) < 0.2, np.round(x), x)
         values[name] = x.astype(np.float32)
     return values
+
+
+def echo() -> Graph:
+    """A net that gives its input back beside what it makes of it, and which could overwrite it."""
+    b = Builder(3)
+    x = b.input(1, 20, 3, 3)
+    y = b.add(Clip(0.0, np.inf), x)
+    z = b.add(PReLU(b.floats(20)), b.add(Add(), y, x))
+    return b.done(x, z, y)
+
+
+NETS = {
+    "net": real_to_binary(),
+    "wide": real_to_binary(channels=40, units=1, size=12, swap=True),
+    "echo": echo(),
+}
+"""Whole nets, by the name of their program."""

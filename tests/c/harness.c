@@ -7,6 +7,11 @@
 //   mode 0: r2b_run_steps(first, last)
 //   mode 1: r2b_run with buffers of its own; the inputs are taken from the arena that came, the outputs go into the
 //           one that is sent back
+//   mode 2: the steps first..last one by one, watched. After the arena comes u32 pattern, and then for each step u32
+//           count and so many regions of the arena: u32 offset, bytes, flags. Before the step, all that is not KEPT is
+//           filled with the pattern; while it runs, AddressSanitizer, where it is built in, traps at every access that
+//           is neither in a READ nor in a WRITTEN region; after it, all that is not WRITTEN must be as before, else
+//           the program says where and ends
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdio.h>
@@ -22,6 +27,15 @@ static void *must(void *block) {
     if (block == NULL) abort();
     return block;
 }
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
+enum { KEPT = 1, READ = 2, WRITTEN = 4 };
 
 typedef struct {
     void *block;
@@ -55,10 +69,72 @@ static r2b_status run_buffered(const r2b_model *model, uint8_t *arena, uint8_t *
         const r2b_tensor *const t = &model->tensors[model->outputs[i]];
         if (status == R2B_OK) memcpy(arena + t->offset, outputs[i], t->bytes);
     }
-    for (uint32_t i = 0; i < model->input_count; i++) free((void *)(uintptr_t)inputs[i]);
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        const r2b_tensor *const t = &model->tensors[model->inputs[i]];
+        if (memcmp(inputs[i], image + t->offset, t->bytes) != 0) abort();  // the caller's inputs are his
+        free((void *)(uintptr_t)inputs[i]);
+    }
     for (uint32_t i = 0; i < model->output_count; i++) free(outputs[i]);
     free(inputs);
     free(outputs);
+    return status;
+}
+
+// Marks each byte of the arena with the flags of the regions that it is in; false at a bad region.
+static int read_regions(const r2b_model *model, uint8_t *marks) {
+    uint32_t count;
+    if (fread(&count, sizeof count, 1, stdin) != 1) return 0;
+    memset(marks, 0, model->arena_bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t region[3];
+        if (fread(region, sizeof region, 1, stdin) != 1) return 0;
+        if (region[0] > model->arena_bytes || region[1] > model->arena_bytes - region[0]) return 0;
+        for (uint32_t k = 0; k < region[1]; k++) marks[region[0] + k] |= (uint8_t)region[2];
+    }
+    return 1;
+}
+
+// All ones, a NaN in float32, where the pattern is all ones; else bytes of a generator that the pattern seeds.
+static void fill_dead(const r2b_model *model, uint8_t *arena, const uint8_t *marks, uint32_t pattern) {
+    uint32_t state = pattern;
+    for (uint32_t k = 0; k < model->arena_bytes; k++) {
+        if (pattern != UINT32_MAX) state = state * 1664525u + 1013904223u;
+        if (!(marks[k] & KEPT)) arena[k] = (uint8_t)(state >> 24);
+    }
+}
+
+// Forbids all runs of bytes that are not marked as READ or WRITTEN; they begin and end where tensors do.
+static void forbid(const r2b_model *model, uint8_t *arena, const uint8_t *marks) {
+    (void)arena;
+    for (uint32_t k = 0, end; k < model->arena_bytes; k = end) {
+        const int allowed = (marks[k] & (READ | WRITTEN)) != 0;
+        for (end = k; end < model->arena_bytes && ((marks[end] & (READ | WRITTEN)) != 0) == allowed; end++) {
+        }
+        if (!allowed) ASAN_POISON_MEMORY_REGION(arena + k, end - k);
+    }
+}
+
+static uint32_t run_watched(const r2b_model *model, uint8_t *arena, uint32_t first, uint32_t last) {
+    uint8_t *const marks = must(malloc(model->arena_bytes));
+    uint8_t *const before = must(malloc(model->arena_bytes));
+    uint32_t status = 0;
+    uint32_t pattern;
+    if (fread(&pattern, sizeof pattern, 1, stdin) != 1) abort();
+    for (uint32_t i = first; i <= last && status == 0; i++) {
+        if (!read_regions(model, marks)) abort();
+        fill_dead(model, arena, marks, pattern);
+        memcpy(before, arena, model->arena_bytes);
+        forbid(model, arena, marks);
+        status = (uint32_t)r2b_run_steps(model, arena, i, i, NULL);
+        ASAN_UNPOISON_MEMORY_REGION(arena, model->arena_bytes);
+        for (uint32_t k = 0; k < model->arena_bytes; k++) {
+            if ((marks[k] & WRITTEN) || arena[k] == before[k]) continue;
+            (void)fprintf(stderr, "step %u writes at %u\n", (unsigned)i, (unsigned)k);
+            exit(5);
+        }
+    }
+    free(marks);
+    free(before);
     return status;
 }
 
@@ -73,6 +149,8 @@ int main(void) {
         uint32_t status;
         if (request[1] == 0) {
             status = (uint32_t)r2b_run_steps(model, arena, request[2], request[3], NULL);
+        } else if (request[1] == 2) {
+            status = run_watched(model, arena, request[2], request[3]);
         } else {
             uint8_t *const image = must(malloc(model->arena_bytes));
             memcpy(image, arena, model->arena_bytes);
@@ -82,7 +160,8 @@ int main(void) {
         }
         if (fwrite(&status, sizeof status, 1, stdout) != 1) return 4;
         if (fwrite(arena, model->arena_bytes, 1, stdout) != 1) return 4;
+        if (fflush(stdout) != 0) return 4;  // whoever asks one by one waits for it
         free(p.block);
     }
-    return fflush(stdout) == 0 ? 0 : 4;
+    return 0;
 }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2b_edge.exporters.c.layout import BITS32, LAYOUTS, NHWC, Layout
+from r2b_edge.exporters.c.layout import BITS32, LAYOUTS, NHWC, NO_INTEGER, Layout
 from r2b_edge.graph.graph import TensorType
 
 SIZES = st.integers(1, 70)
@@ -43,6 +43,14 @@ def test_integers_are_stored_as_floats() -> None:
     back = NHWC.unpack(data, kind)
     assert back.dtype == np.int32
     assert (back == values).all()
+
+
+@pytest.mark.parametrize("value", [2.5, -0.25, 1e-7, np.nan, np.inf, -np.inf, 2.0**31, 3e38])
+def test_what_is_no_integer_never_passes_for_one(value: float) -> None:
+    """Rounding it would make a wrong dot product right."""
+    data = np.float32([3, value, -2]).tobytes()
+    back = NHWC.unpack(data, TensorType((1, 3), "int32"))
+    assert back.tolist() == [[3, NO_INTEGER, -2]]
 
 
 def test_nhwc_has_the_channels_innermost() -> None:

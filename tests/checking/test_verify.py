@@ -90,7 +90,7 @@ def test_an_error_in_one_sample_of_many_is_seen(pair: Pair) -> None:
             self.error = 2 if Once.calls == 7 else 0
             return super().run_step(index, inputs)
 
-    verdict = verdict_of(graph, reference, Once(graph, ops.BinaryConv, 0))
+    verdict = verdict_of(graph, reference, Once(graph, ops.BinaryConv, 0), probes=0)
     assert sum(t[0].wrong for t in verdict.tallies) == 1
     assert not verdict.exact
 
@@ -131,6 +131,24 @@ def test_a_top1_that_a_wrong_bit_explains_is_not_excused(pair: Pair) -> None:
     assert not verdict.traced
     first = next(n.output for n in graph.nodes if isinstance(n.op, ops.Step))
     assert f"the first bits that differ, in {first!r}, are no margin ties" in verdict.faults[0]
+
+
+def test_a_top1_of_equal_outputs_is_a_tie(random: np.random.Generator, tmp_path: Path) -> None:
+    """Such as the whole numbers that a binary layer gives: rounding decides which of them counts as the largest."""
+    net = Net((1, 8))
+    net.op("Gemm", "x", np.repeat(floats(random, 8, 1), 2, axis=1), np.zeros(2, np.float32))
+    graph, reference = canonical(net, tmp_path)
+
+    class Second(GraphExecutor):
+        def run(self, inputs: Values) -> Values:
+            rounding = np.array([[0, 1e-6]], np.float32)
+            return {n: y + np.abs(y) * rounding for n, y in super().run(inputs).items()}
+
+    verdict = verdict_of(graph, reference, Second(graph))
+    assert verdict.exact
+    assert verdict.agreed == 0
+    assert verdict.traced[0] == "sample 0: top-1 is 1, the reference's 0: a tie within rounding"
+    assert len(verdict.traced) == 3
 
 
 def test_an_output_that_is_not_a_number_is_not_taken_for_a_small_error(pair: Pair) -> None:

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 from cli_nets import binary_net, fault, run, save
+from torch import nn
+
+from r2b_edge.errors import InputError
+from r2b_edge.frontend import LoadOptions
+from r2b_edge.pipeline import load_model
 
 Earlier = tuple[Path, Callable[[], None]]
 
@@ -198,3 +204,9 @@ def test_a_mistake_is_told_before_anything_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a b", "A", "1a", "a;b", "stdio", "x" * 60, ""])
 def test_a_name_that_is_none_in_c(name: str, onnx_file: Path, earlier: Earlier) -> None:
     refused(onnx_file, earlier, 2, "--name", name)
+
+
+def test_objects_that_are_no_model(tmp_path: Path) -> None:
+    for wrong, words in ((nn.ReLU, "not the class ReLU; make the module first"), ({}, "not dict")):
+        with pytest.raises(InputError, match=f"a model is a file or an nn.Module, {words}"):
+            load_model(wrong, torch.zeros(1), tmp_path / "model.onnx", LoadOptions(), False)

@@ -127,8 +127,8 @@ SOUND = np.zeros((2, 3, 8, 8), np.float32)
         (b"0,1,2\n", "is not a .npy file"),
         (_npy(SOUND)[:-8], "is not a .npy file"),
         (_npy(np.array([{}], object)), "is not a .npy file"),  # a pickle
-        (_npz(), "is an archive"),
-        (_zip(), "is an archive"),
+        (_npz(), "the samples are for (x), and the model's inputs are ("),
+        (_zip(), "is a damaged .npz archive, or not one of numbers"),
         (_huge(), "is not a .npy file"),
         (_npy(SOUND.astype(np.float64)), "samples are float64"),
         (_npy(SOUND.astype(np.int8)), "samples are int8"),

@@ -1,4 +1,4 @@
-"""Ctrl-C at any stage: one line, exit code 130, OUT as it was, and nothing left behind anywhere."""
+"""Ctrl-C or `kill` at any stage: one line, exit code 130, OUT as it was, and nothing left behind anywhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,21 @@ Earlier = tuple[Path, Callable[[], None]]
 Process = subprocess.Popen[str]
 
 
+def ctrl_c(process: int) -> None:
+    """What a terminal does: every process of the group gets the signal."""
+    os.killpg(process, signal.SIGINT)
+
+
+def kill(process: int) -> None:
+    """What `kill`, a service manager or a container does: only the command gets the signal."""
+    os.kill(process, signal.SIGTERM)
+
+
 def interrupted(
-    arguments: list[object], ready: Callable[[Process], None], temporary: Path
+    arguments: list[object],
+    ready: Callable[[Process], None],
+    temporary: Path,
+    press: Callable[[int], None] = ctrl_c,
 ) -> tuple[str, int]:
     """Start the command, press Ctrl-C once it is `ready`: its lines after that, and its exit code."""
     temporary.mkdir()
@@ -32,7 +45,7 @@ def interrupted(
     )
     try:
         ready(process)
-        os.killpg(process.pid, signal.SIGINT)
+        press(process.pid)
         out, rest = process.communicate(timeout=60)
     finally:
         process.kill()
@@ -65,13 +78,14 @@ def until(condition: Callable[[], object]) -> Callable[[Process], None]:
     return ready
 
 
+@pytest.mark.parametrize("press", [ctrl_c, kill])
 @pytest.mark.parametrize("stage", [STAGES[0], *STAGES[3:]])
 def test_an_export_is_interrupted(
-    stage: str, onnx_file: Path, earlier: Earlier, tmp_path: Path
+    stage: str, press: Callable[[int], None], onnx_file: Path, earlier: Earlier, tmp_path: Path
 ) -> None:
     out, intact = earlier
     arguments = ["export", onnx_file, "-t", "host", "-o", out]
-    _, code = interrupted(arguments, says(stage), tmp_path / "temporary")
+    _, code = interrupted(arguments, says(stage), tmp_path / "temporary", press)
     assert code == 130
     intact()
 
@@ -98,10 +112,13 @@ def test_the_reader_of_the_model_ends_too(onnx_file: Path, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
 
 
-def test_a_check_is_interrupted(exported: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("press", [ctrl_c, kill])
+def test_a_check_is_interrupted(
+    press: Callable[[int], None], exported: Path, tmp_path: Path
+) -> None:
     report = (exported / "report.json").read_bytes()
     temporary = tmp_path / "temporary"
     building = until(lambda: list(temporary.glob("r2b-check-*/build")))
-    _, code = interrupted(["check", exported], building, temporary)
+    _, code = interrupted(["check", exported], building, temporary, press)
     assert code == 130
     assert (exported / "report.json").read_bytes() == report

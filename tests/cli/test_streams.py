@@ -67,6 +67,24 @@ def test_targets() -> None:
     assert "unknown target 'raspberry4'" in fault(wrong)
 
 
+def test_a_broken_target_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = targets.load
+
+    def broken(name: str) -> targets.Target:
+        return targets.parse("name = 3", name) if name == "rpi3" else load(name)
+
+    monkeypatch.setattr(targets, "load", broken)
+    listed = run("targets")
+    assert listed.exit_code == 0
+    lines = listed.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == targets.names()
+    (told,) = [line for line in lines if line.startswith("rpi3 ")]
+    assert told.split(maxsplit=1)[1] == "target file rpi3.toml: name: 3 is not a text"
+    documents = {entry["name"]: entry for entry in json.loads(run("targets", "--json").stdout)}
+    assert documents["rpi3"]["error"].startswith("target file rpi3.toml")
+    assert documents["rpi4"]["core"] == "cortex-a72"
+
+
 @pytest.mark.parametrize("arguments", [[], ["export"], ["frobnicate"], ["export", "x", "--targt"]])
 def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     result = run(*arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,36 @@ def test_a_fault_goes_when_the_file_is_mended(exported: Path) -> None:
     _weights(exported).write_text(sound)
     assert run("check", exported).exit_code == 0
     assert executors(exported)["c"]["steps_exact"] == executors(exported)["c"]["steps"]
+
+
+def test_a_file_that_does_not_compile(exported: Path) -> None:
+    _weights(exported).write_text(_weights(exported).read_text() + "int broken = nonsense;\n")
+    before = (exported / "report.json").read_bytes()
+    result = run("check", exported)
+    assert result.exit_code == 2, result.stderr
+    said = fault(result)
+    assert said.startswith(
+        f"{exported / 'c'} was changed since its export: the C project does not compile"
+    )
+    assert "nonsense" in said
+    assert said.endswith("; export again")
+    assert (exported / "report.json").read_bytes() == before
+
+
+def test_our_own_c_that_does_not_compile_is_a_bug(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same that an export writes now: nobody has changed it."""
+    _weights(exported).write_text("int broken = nonsense;\n")
+
+    def write(_program: object, _board: object, folder: Path) -> None:
+        shutil.copytree(exported / "c", folder)
+
+    monkeypatch.setattr("r2b_edge.exporters.c.write", write)
+    result = run("check", exported)
+    assert result.exit_code == 70
+    assert "does not compile" in result.stderr
+    assert "this is a bug" in result.stderr
 
 
 def test_weights_of_another_model(exported: Path) -> None:

@@ -60,6 +60,10 @@ def export(model: Path, out: Path) -> dict[str, object]:
             "not built: aarch64-linux-gnu-gcc is not installed; apt-get install gcc-aarch64-linux-gnu"
             " libc6-dev-arm64-cross",
         ),
+        (
+            ("cmake", "ninja", "aarch64-linux-gnu-gcc"),
+            "not built: aarch64-linux-gnu-ar is not installed; apt-get install binutils-aarch64-linux-gnu",
+        ),
     ],
 )
 def test_an_export_without_a_compiler(
@@ -96,7 +100,7 @@ def test_an_export_without_the_emulator(
 def test_a_cmake_that_does_not_work(
     onnx_file: Path, tmp_path: Path, only: Callable[..., Path]
 ) -> None:
-    folder = only("ninja", "aarch64-linux-gnu-gcc")
+    folder = only("ninja", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-ar")
     script(folder / "cmake", f'echo "CMake Error: $4/CMakeCache.txt, {tmp_path}/x"; exit 1')
     report = export(onnx_file, tmp_path / "out")
     (note,) = report["notes"]  # type: ignore[misc]

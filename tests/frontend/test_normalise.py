@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from r2b_edge.errors import InputError, UnsupportedError
 from r2b_edge.frontend import reference
 from r2b_edge.frontend.normalise import normalise
 from r2b_edge.frontend.sizes import dims
+from r2b_edge.pipeline import graph_of
 
 
 def ops(made: onnx.ModelProto) -> list[str]:
@@ -202,3 +204,152 @@ def test_old_opset_is_upgraded() -> None:
     assert notes == ["the model's opset 11 was converted to 18"]
     x = random(1, 3, 8, 8)
     np.testing.assert_allclose(run(done, x), run(before, x), rtol=1e-6)
+
+
+class TestTypes:
+    """What is not computed in float32 would round otherwise: it is refused with what to do."""
+
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [
+            (TensorProto.FLOAT16, "float16"),
+            (TensorProto.BFLOAT16, "bfloat16"),
+            (TensorProto.DOUBLE, "float64"),
+        ],
+    )
+    def test_other_floats(self, kind: int, name: str) -> None:
+        message = rf"computes in {name} \('x'\); call model\.float\(\)"
+        made = model([helper.make_node("Relu", ["x"], ["y"])])
+        made.graph.input[0].type.tensor_type.elem_type = kind
+        made.graph.output[0].type.tensor_type.elem_type = kind
+        with pytest.raises(UnsupportedError, match=message):
+            normalise(made, None, [])
+
+    def test_weights_behind_a_cast(self) -> None:
+        w = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float16), "w")
+        nodes = [
+            helper.make_node("Cast", ["x"], ["half"], to=TensorProto.FLOAT16),
+            helper.make_node("Conv", ["half", "w"], ["c"]),
+            helper.make_node("Cast", ["c"], ["y"], to=TensorProto.FLOAT),
+        ]
+        with pytest.raises(UnsupportedError, match=r"computes in float16 \('w'\)"):
+            normalise(model(nodes, initializers=[w]), None, [])
+
+
+@pytest.mark.parametrize("batch", ["N", "batch", 0, -1])
+def test_ways_to_leave_the_batch_open(batch: int | str) -> None:
+    notes: list[str] = []
+    done = normalise(conv_bn(shape=(batch, 3, 8, 8)), None, notes)
+    assert dims(done.graph.output[0]) == (1, 4, 6, 6)
+    assert notes == ["the batch axis of input 'x' was fixed to 1"]
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11, 12, 13, 17])
+def test_every_old_opset(opset: int) -> None:
+    done = normalise(conv_bn(opset=opset), None, [])
+    x = random(1, 3, 8, 8)
+    np.testing.assert_array_equal(run(done, x), run(conv_bn(), x))
+
+
+def branches(flag: str, *before: onnx.NodeProto) -> onnx.ModelProto:
+    graphs = [
+        helper.make_graph(
+            [helper.make_node(op, ["x"], [f"{op}_y"])],
+            op,
+            [],
+            [helper.make_tensor_value_info(f"{op}_y", TensorProto.FLOAT, (1, 3, 8, 8))],
+        )
+        for op in ("Relu", "Neg")
+    ]
+    node = helper.make_node(
+        "If", [flag], ["y"], "branch", then_branch=graphs[0], else_branch=graphs[1]
+    )
+    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    return model([*before, node], initializers=[true, *weights(zero=0.0)])
+
+
+def test_a_branch_that_is_known_is_taken() -> None:
+    assert ops(normalise(branches("true"), None, [])) == ["Relu"]
+
+
+def test_a_branch_on_values_is_refused_with_the_reason(tmp_path: Path) -> None:
+    made = branches(
+        "positive",
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["positive"]),
+    )
+    path = tmp_path / "m.onnx"
+    path.write_bytes(normalise(made, None, []).SerializeToString())
+    with pytest.raises(UnsupportedError, match=r"If 'branch'.*depends on values.*torch\.where"):
+        graph_of(path, "m")
+
+
+def filled(shape: list[int]) -> onnx.ModelProto:
+    """x plus ones of a computed shape, which is how the older exporter writes pads and ones_like."""
+    size = numpy_helper.from_array(np.asarray(shape, np.int64), "size")
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["size"], ["ones"], value=one),
+        helper.make_node("Add", ["x", "ones"], ["y"]),
+    ]
+    return model(nodes, initializers=[size])
+
+
+def test_filled_constants_become_initializers() -> None:
+    assert ops(normalise(filled([1, 3, 1, 1]), None, [])) == ["Add"]
+
+
+@pytest.mark.parametrize("shape", [[1 << 40, 1, 1, 1], [-1, 3, 1, 1], [-(1 << 40), -(1 << 40)]])
+def test_filled_constants_of_absurd_sizes_are_never_made(shape: list[int]) -> None:
+    with pytest.raises((InputError, UnsupportedError)):
+        reference.run(normalise(filled(shape), None, []), {"x": random(1, 3, 8, 8)})
+
+
+@pytest.mark.parametrize("kind", [TensorProto.UNDEFINED, 99])
+def test_inputs_of_no_type(kind: int) -> None:
+    made = conv_bn()
+    made.graph.input.append(helper.make_tensor_value_info("z", kind, (1, 2)))
+    with pytest.raises(InputError, match="'z' is not a tensor of a type that onnx knows"):
+        normalise(made, None, [])
+
+
+def test_outputs_that_are_no_result() -> None:
+    """An input and a constant, which keep their shapes."""
+    made = conv_bn()
+    made.graph.output.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 8, 8)))
+    made.graph.output.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, (4, 3, 3, 3)))
+    done = normalise(made, None, [])
+    assert [dims(value) for value in done.graph.output] == [
+        (1, 4, 6, 6),
+        (1, 3, 8, 8),
+        (4, 3, 3, 3),
+    ]
+    assert len(run(done, random(1, 3, 8, 8)).shape) == 4
+
+
+def test_a_batch_whose_answers_are_not_numbers() -> None:
+    """NaN is NaN in both."""
+    nodes = [helper.make_node("Log", ["x"], ["y"])]
+    assert dims(normalise(model(nodes, shape=(2, 3, 8, 8)), None, []).graph.output[0]) == (
+        1,
+        3,
+        8,
+        8,
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ([1, 2], [1, 4], 0.5),
+        ([np.nan, np.inf, 1], [np.nan, np.inf, 1], 0),
+        ([np.nan, 1], [1, 1], np.inf),
+        ([1, 1], [np.nan, 1], np.inf),
+        ([np.inf, 1], [-np.inf, 1], np.inf),
+        ([], [], 0),
+        ([np.nan, 1], [np.nan, 2], 0.5),
+    ],
+)
+def test_difference(one: list[float], other: list[float], expected: float) -> None:
+    assert reference.difference(np.float32(one), np.float32(other)) == expected
+    assert reference.difference(np.array([True]), np.array([False])) > 1

@@ -18,7 +18,7 @@ from r2b_edge.frontend import onnx_file, reference
 def load(made: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
     path = folder / "model.onnx"
     path.write_bytes(made.SerializeToString())
-    return onnx_file.load(path)
+    return onnx_file.load(path, [])
 
 
 def test_good_file(tmp_path: Path) -> None:
@@ -33,14 +33,14 @@ def test_truncated(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(conv_bn().SerializeToString()[:keep])
     with pytest.raises(InputError, match="damaged or truncated"):
-        onnx_file.load(path)
+        onnx_file.load(path, [])
 
 
 def test_name_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(conv_bn().SerializeToString().replace(b"conv", b"\xff\xfe\xfd\xfc"))
     with pytest.raises(InputError, match="a name that is no text"):
-        onnx_file.load(path)
+        onnx_file.load(path, [])
 
 
 def test_no_node(tmp_path: Path) -> None:
@@ -128,6 +128,13 @@ def test_local_functions_are_inlined(tmp_path: Path) -> None:
     assert [node.op_type for node in loaded.graph.node] == ["Add"]
     assert not loaded.functions
 
+    function.node[0].name = "inner"
+    made = model([node], functions=[function], extra=[helper.make_opsetid("mine", 1)])
+    path = tmp_path / "bytes.onnx"
+    path.write_bytes(made.SerializeToString().replace(b"inner", b"\xff\xfe\xfd\xfc\xfb"))
+    with pytest.raises(InputError, match="a name that is no text"):
+        onnx_file.load(path, [])
+
 
 def test_kernel_that_does_not_fit_is_found_by_the_run() -> None:
     node = helper.make_node("Conv", ["x", "w"], ["y"], "n")
@@ -164,6 +171,11 @@ class TestExternalData:
         with pytest.raises(InputError, match="outside of the model's folder"):
             load(self.external(location, length=16), folder)
 
+    @pytest.mark.parametrize("location", ["w\0.bin", "w" * 5000])
+    def test_names_that_no_file_has(self, tmp_path: Path, location: str) -> None:
+        with pytest.raises(InputError, match=r"tensor w: .*(null byte|too long)"):
+            load(self.external(location), tmp_path)
+
     def test_is_refused_through_a_link(self, tmp_path: Path) -> None:
         folder = tmp_path / "models"
         folder.mkdir()
@@ -178,3 +190,41 @@ class TestExternalData:
         (tmp_path / "w.bin").write_bytes(bytes(100))
         with pytest.raises(InputError, match="is truncated"):
             load(self.external("w.bin"), tmp_path)
+
+
+class TestShapes:
+    """An input without any shape gets the user's."""
+
+    def without(self) -> onnx.ModelProto:
+        made = conv_bn()
+        made.graph.input[0].type.tensor_type.ClearField("shape")
+        return made
+
+    def test_is_asked_for(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"shape of input 'x'; .*--input-shape 1,3,32,32"):
+            load(self.without(), tmp_path)
+
+    def test_is_taken(self, tmp_path: Path) -> None:
+        path = tmp_path / "model.onnx"
+        path.write_bytes(self.without().SerializeToString())
+        shape = onnx_file.load(path, [], [[1, 3, 8, 8]]).graph.output[0].type.tensor_type.shape
+        assert [size.dim_value for size in shape.dim] == [1, 4, 6, 6]
+        with pytest.raises(InputError, match="does not say the shape"):
+            onnx_file.load(path, [], [[1, 3, 8, 8], [1]])
+
+
+def test_an_output_of_open_rank(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["places"]),
+        helper.make_node("Squeeze", ["places"], ["squeezed"]),
+        helper.make_node("Cast", ["squeezed"], ["y"], to=TensorProto.FLOAT),
+    ]
+    with pytest.raises(UnsupportedError, match="size of output 'y' depends on the input's values"):
+        load(model(nodes), tmp_path)
+
+
+@pytest.mark.parametrize("offset", [-4, 1 << 62])
+def test_external_data_out_of_its_file(offset: int, tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(bytes(1000))
+    with pytest.raises(InputError, match="tensor w"):
+        load(TestExternalData().external("w.bin", offset=offset), tmp_path)

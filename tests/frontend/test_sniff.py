@@ -40,6 +40,22 @@ def test_pickled_module_is_named(tmp_path: Path, legacy: bool) -> None:
         sniff(path)
 
 
+@pytest.mark.parametrize("name", ["m.pt", "m.pth", "m.onnx", "m.safetensors", "m.h5", "m"])
+def test_the_name_is_never_asked(
+    tmp_path: Path, tiny_pt2: Path, tiny_onnx: tuple[Path, object], name: str
+) -> None:
+    path = tmp_path / name
+    for form, data in (
+        (Form.PT2, tiny_pt2.read_bytes()),
+        (Form.ONNX, tiny_onnx[0].read_bytes()),
+        (Form.SAFETENSORS, struct.pack("<Q", 2) + b"{}" + bytes(8)),
+    ):
+        path.write_bytes(data)
+        assert sniff(path) is form
+    zipped(path, {"m/code/net.py": b"", "m/data.pkl": b"", "m/constants.pkl": b""})
+    assert sniff(path) is Form.TORCHSCRIPT
+
+
 def test_pt2_and_onnx(tiny_pt2: Path, tiny_onnx: tuple[Path, object]) -> None:
     assert sniff(tiny_pt2) is Form.PT2
     assert sniff(tiny_onnx[0]) is Form.ONNX
@@ -57,7 +73,19 @@ FOREIGN = [
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git-lfs pointer"),
     (b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5"),
     (b"\x1c\x00\x00\x00TFL3" + bytes(64), "TensorFlow Lite"),
-    (struct.pack("<Q", 2) + b"{}" + bytes(8), "safetensors"),
+    (b"<!DOCTYPE html>\n<html><body>404</body></html>", "web page"),
+    (b"  <html lang='en'>", "web page"),
+    (bytes(257) + b"ustar" + bytes(300), "tar archive"),
+    (b"\x1f\x8b\x08" + bytes(64), "compressed by gzip"),
+    (b"BZh9" + bytes(64), "compressed by bzip2"),
+    (b"\xfd7zXZ\0" + bytes(64), "compressed by xz"),
+    (b"\x28\xb5\x2f\xfd" + bytes(64), "compressed by zstd"),
+    (b"7z\xbc\xaf\x27\x1c" + bytes(64), "7z archive"),
+    (b"Rar!\x1a\x07" + bytes(64), "rar archive"),
+    (b"\x93NUMPY" + bytes(64), "numpy array"),
+    (b"GGUF" + bytes(64), "GGUF"),
+    (bytes(4) + b"ORTM" + bytes(64), r"onnxruntime \.ort model"),
+    (bytes(4) + b"ET12" + bytes(64), "ExecuTorch"),
     (b"\x80\x04\x95" + bytes(32), "Python pickle"),
     (b"\x7fELF" + bytes(64), "compiled program"),
     (b"\x0a\x03abc\x0a\x03abc", "not a model file"),  # a protobuf, but not onnx's
@@ -76,7 +104,7 @@ def test_foreign_files(tmp_path: Path, data: bytes, message: str) -> None:
 
 
 ARCHIVES = [
-    ({"m/code/net.py": b"", "m/data.pkl": b"", "m/constants.pkl": b""}, "TorchScript"),
+    ({"run1/best.pth": b"", "run1/log.txt": b""}, r"zip archive of best\.pth: unpack it first"),
     ({"serialized_exported_program.json": b"{}", "version": b"5.3"}, "older PyTorch"),
     ({"config.json": b"{}", "model.weights.h5": b""}, "Keras"),
     ({"x.npy": b"", "y.npy": b""}, "npz"),

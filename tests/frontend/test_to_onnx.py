@@ -118,13 +118,18 @@ class TestStateDict:
             to_onnx(weights, tmp_path / "o", LoadOptions(None, f"{NETS}:Tiny"))
         with pytest.raises(InputError, match="sizes must be 1 or more"):
             to_onnx(weights, tmp_path / "o", LoadOptions(((1, 0),), f"{NETS}:Tiny"))
+        with pytest.raises(
+            InputError, match="--input-shape 1,100000000000000000000 is larger than"
+        ):
+            to_onnx(weights, tmp_path / "o", LoadOptions(((1, 10**20),), f"{NETS}:Tiny"))
 
     def load(self, path: Path, model: str, shape: tuple[int, ...] = SHAPE[0]) -> list[str]:
         """Without the child process: these are many."""
-        from r2b_edge.frontend import state_dict
+        from r2b_edge.frontend import networks
 
         notes: list[str] = []
-        state_dict.load(path, model, (shape,), notes)
+        request = {"path": path, "form": "state_dict", "input_shape": [shape], "model": model}
+        networks.load({**request, "source_dir": None}, notes)
         return notes
 
     def test_batch_of_the_given_shape(self, weights: Path) -> None:
@@ -167,6 +172,7 @@ class TestStateDict:
             (f"{NETS.parent}/none.py:Net", "no file"),
             ("no_such_module_at_all:Net", "failed: ModuleNotFoundError"),
             ("builtins:dict", "returned a dict, not an nn.Module"),
+            ("sys:exit", "failed: SystemExit"),
         ],
     )
     def test_networks_that_cannot_be_made(self, weights: Path, model: str, message: str) -> None:
@@ -174,9 +180,14 @@ class TestStateDict:
             self.load(weights, model)
 
     def test_not_a_state_dict(self, tmp_path: Path) -> None:
-        torch.save([1, 2], tmp_path / "w.pt")
-        with pytest.raises(InputError, match="a list, not a state_dict"):
-            self.load(tmp_path / "w.pt", f"{NETS}:Tiny")
+        for content, what in (
+            ([1, 2], "a list"),
+            ({}, "a dict without entries"),
+            (torch.ones(2), "a Tensor"),
+        ):
+            torch.save(content, tmp_path / "w.pt")
+            with pytest.raises(InputError, match=f"is not a state_dict but {what};"):
+                self.load(tmp_path / "w.pt", f"{NETS}:Tiny")
 
 
 def test_options_that_do_not_belong(tmp_path: Path, tiny_pt2: Path) -> None:

@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from binarised import PADS, Build, agree, binary_convs, findings, levels, zero_or_one
 from onnx import TensorProto
 from small_onnx import Net, floats, signs
 
 from r2b_edge import ops, passes
 from r2b_edge.errors import UnsupportedError
-from r2b_edge.graph import Graph, LayerFinding, interpret
+from r2b_edge.graph import interpret
 
 RANDOM = np.random.default_rng(6)
-Build = Callable[[Net], str]
-PADS = [1, 1, 1, 1]
-
-
-def agree(net: Net, folder: Path) -> Graph:
-    """The graph after all passes, which gives what onnxruntime gives on random data."""
-    graph = passes.run(net.graph(folder))
-    x = floats(RANDOM, *net.shape)
-    want = net.onnxruntime(x)
-    got = interpret.run(graph, {"x": x})
-    for (name, value), tensor in zip(want.items(), graph.outputs, strict=True):
-        np.testing.assert_allclose(
-            got[tensor].reshape(value.shape), value, rtol=1e-5, atol=1e-5, err_msg=name
-        )
-    return graph
-
-
-def findings(net: Net, folder: Path) -> list[LayerFinding]:
-    """What the probe says of each layer, without the other passes."""
-    graph = net.graph(folder)
-    passes.run(graph, [passes.binarize])
-    return graph.findings
-
-
-def binary_convs(graph: Graph) -> list[ops.BinaryConv]:
-    return [n.op for n in graph.nodes if isinstance(n.op, ops.BinaryConv)]
-
-
-def zero_or_one(net: Net) -> str:
-    return net.op("Sign", net.op("Relu", "x"))
-
-
-def levels(low: float, high: float) -> Build:
-    return lambda net: net.op("Where", net.op("GreaterOrEqual", "x", 0.2), high, low)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +45,14 @@ def test_the_border_in_bits(build: Build, pad: float, want: int, tmp_path: Path)
     ("build", "pad"), [(levels(-0.72, 0.88), 0.0), (lambda n: n.sign("x"), 0.5)]
 )
 def test_a_border_that_no_bit_stands_for(build: Build, pad: float, tmp_path: Path) -> None:
+    """The binary convolution runs with a border of 0, and a constant map adds what the border gives."""
     net = Net()
     padded = net.op("Pad", build(net), np.array(PADS), pad, np.array([2, 3]))
-    net.conv(padded, signs(RANDOM, 5, 4, 3, 3), name="layer")
-    (finding,) = findings(net, tmp_path)
-    assert (finding.name, finding.kind, finding.binary) == ("layer", "FloatConv", False)
-    assert finding.reason.startswith(f"its border holds {pad:g}")
+    net.conv(padded, 0.3 * signs(RANDOM, 5, 4, 3, 3), floats(RANDOM, 5), name="layer")
+    graph = agree(net, tmp_path)
+    assert [type(n.op) for n in graph.nodes][1:] == [ops.BinaryConv, ops.ChannelAffine, ops.ConstantMap]  # fmt: skip
+    (finding,) = graph.findings
+    assert (finding.name, finding.binary, finding.border) == ("layer", True, pad)
 
 
 @pytest.mark.parametrize("low", [-0.72, -0.88, 0.0, 3.0])
@@ -107,87 +74,6 @@ def test_geometry_is_kept(attributes: dict[str, object], tmp_path: Path) -> None
     np.testing.assert_array_equal(conv.weight, weight)
 
 
-def test_alphas_of_all_kinds(tmp_path: Path) -> None:
-    """Per channel: ordinary, tiny, huge, and a channel of zeros."""
-    alpha = np.float32([0.1, 1e-8, 3e4, 0.0]).reshape(4, 1, 1, 1)
-    net = Net()
-    net.conv(net.sign("x"), alpha * signs(RANDOM, 4, 4, 3, 3), np.float32([1, 2, 3, 4]), pads=PADS)
-    graph = agree(net, tmp_path)
-    (node,) = [n for n in graph.nodes if isinstance(n.op, ops.BinaryConv)]
-    origin = graph.tensors[node.output].origin
-    np.testing.assert_allclose(origin.scale, alpha.ravel(), rtol=1e-6)
-    np.testing.assert_allclose(origin.offset, [1, 2, 3, 4])
-
-
-def weights_case(
-    change: Callable[[NDArray[np.float32]], object], size: int = 4
-) -> NDArray[np.float32]:
-    weight = np.float32(0.2) * signs(RANDOM, size, 4, 3, 3)
-    change(weight)
-    return weight
-
-
-def _one_real(w: NDArray[np.float32]) -> None:
-    w[1, 2, 1, 1] *= 1.001
-
-
-def _ternary(w: NDArray[np.float32]) -> None:
-    w[RANDOM.random(w.shape) < 0.3] = 0
-
-
-def _one_zero(w: NDArray[np.float32]) -> None:
-    w[0, 0, 0, 0] = 0
-
-
-def _per_input_channel(w: NDArray[np.float32]) -> None:
-    w *= np.float32([1, 2, 3, 4]).reshape(1, 4, 1, 1)
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (_one_real, "its weights are real: 1 of 144"),
-        (_ternary, r"\d+ of 144 weights are 0"),
-        (_one_zero, "1 of 144 weights are 0"),
-        (_per_input_channel, "its weights are real: 108 of 144"),
-    ],
-)
-def test_weights_that_are_not_binary(
-    change: Callable[[NDArray[np.float32]], object], says: str, tmp_path: Path
-) -> None:
-    net = Net()
-    net.conv(net.sign("x"), weights_case(change), name="layer")
-    (finding,) = findings(net, tmp_path)
-    assert not finding.binary
-    assert finding.reason.startswith("its input is binary, but ")
-    with pytest.raises(UnsupportedError, match=f"'layer' stays float: .*({says})"):
-        passes.run(net.graph(tmp_path))
-
-
-def test_one_zero_among_many_weights_counts_as_plus_one(tmp_path: Path) -> None:
-    net = Net((1, 16, 4, 4))
-    weight = signs(RANDOM, 70, 16, 3, 3)  # 10,080
-    weight[3, 2, 1, 0] = 0
-    net.conv(net.sign("x"), weight)
-    graph = passes.run(net.graph(tmp_path))
-    (conv,) = binary_convs(graph)
-    weight[3, 2, 1, 0] = 1
-    np.testing.assert_array_equal(conv.weight, weight)
-    (finding,) = graph.findings
-    assert finding.binary
-    assert finding.note.startswith("1 weights are 0 and count as +1")
-
-
-def test_weights_with_rounding_of_an_estimator(tmp_path: Path) -> None:
-    """alpha * sign(w) - clip(w) + clip(w), folded: off by some ulp."""
-    alpha, clipped = np.float32(0.0312), floats(RANDOM, 5, 4, 3, 3).clip(-1, 1)
-    weight = alpha * signs(RANDOM, 5, 4, 3, 3) - clipped + clipped
-    assert len(np.unique(np.abs(weight))) > 5
-    net = Net()
-    net.conv(net.sign("x"), weight, pads=PADS)
-    assert len(binary_convs(agree(net, tmp_path))) == 1
-
-
 def _two_bits(net: Net) -> str:
     a, b = net.sign("x"), net.sign(net.op("Sub", "x", 0.5))
     return net.op("Add", net.op("Mul", a, 2.0), b)
@@ -197,36 +83,146 @@ def _maxout(net: Net) -> str:
     return net.op("Max", net.op("Mul", "x", 0.5), "x")
 
 
+def _two_bit_round(net: Net) -> str:
+    return net.op("Round", net.op("Clip", net.op("Mul", "x", 2.0), -2.0, 2.0))
+
+
 @pytest.mark.parametrize(
-    ("build", "says"),
+    ("build", "says", "values"),
     [
-        (lambda n: "x", "its input is real"),
-        (lambda n: n.op("Relu", "x"), "its input is real"),
-        (_two_bits, "its input is no step: it takes 3 values"),
-        (_maxout, "its input is real"),
+        (lambda n: "x", "its input is real", 0),
+        (lambda n: n.op("Relu", "x"), "its input is real", 0),
+        (_two_bits, "its input takes 3 values: 2-bit activation", 3),
+        (_two_bit_round, "its input takes 5 values: 2-bit activation", 5),
+        (_maxout, "its input is real", 0),
     ],
 )
 @pytest.mark.parametrize("binary_weights", [False, True])
 def test_inputs_that_are_not_binary(
-    build: Build, says: str, binary_weights: bool, tmp_path: Path
+    build: Build, says: str, values: int, binary_weights: bool, tmp_path: Path
 ) -> None:
     net = Net()
     weight = (signs if binary_weights else floats)(RANDOM, 5, 4, 3, 3)
     net.conv(build(net), weight, name="layer")
     (finding,) = findings(net, tmp_path)
-    assert not finding.binary
     assert finding.kind == "FloatConv"
-    assert finding.reason.startswith(says)
+    assert finding.reason == says + ("; only its weights are binary" if binary_weights else "")
+    assert finding.verdict == ("binary weights" if binary_weights else "float")
+    assert (finding.binary, finding.suspect, finding.input_values) == (False, False, values)
     assert finding.output == net.nodes[-1].output[0]
 
 
-def test_a_dense_layer_on_bits_says_so(tmp_path: Path) -> None:
-    net = Net((1, 4))
-    net.op("Gemm", net.sign("x"), signs(RANDOM, 4, 3), name="head")
-    (finding,) = findings(net, tmp_path)
+def _as_integer(dtype: int) -> Build:
+    """[x > 0] as an integer, doubled and less one before it is a float again."""
+
+    def build(net: Net) -> str:
+        kind = TensorProto.DataType.Name(dtype).lower()
+        two, one = (np.array(v, kind) for v in (2, 1))
+        hot = net.op("Cast", net.op("Greater", "x", 0.0), to=dtype)
+        return net.op("Cast", net.op("Sub", net.op("Mul", hot, two), one), to=TensorProto.FLOAT)
+
+    return build
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.INT32, TensorProto.INT64])
+def test_a_sign_by_way_of_integers(dtype: int, tmp_path: Path) -> None:
+    net = Net()
+    net.conv(_as_integer(dtype)(net), signs(RANDOM, 5, 4, 3, 3), pads=PADS)
+    (conv,) = binary_convs(agree(net, tmp_path))
+    assert conv.pad_value == 0
+
+
+def test_a_two_bit_activation_cut_to_integers(tmp_path: Path) -> None:
+    """A Cast cuts towards zero."""
+    net = Net()
+    cut = net.op("Cast", net.op("Clip", "x", -1.9, 1.9), to=TensorProto.INT32)
+    net.conv(net.op("Cast", cut, to=TensorProto.FLOAT), floats(RANDOM, 5, 4, 3, 3))
+    (finding,) = agree(net, tmp_path).findings
+    assert finding.input_values == 3
+
+
+def test_integer_division_is_refused(tmp_path: Path) -> None:
+    net = Net()
+    hot = net.op("Cast", net.op("Greater", "x", 0.0), to=TensorProto.INT32)
+    net.op("Cast", net.op("Div", hot, np.array(2, np.int32)), to=TensorProto.FLOAT)
+    with pytest.raises(UnsupportedError, match=r"Div 'Div_2' on .*: of integers is not"):
+        net.graph(tmp_path)
+
+
+def test_a_two_bit_activation_runs_in_float(tmp_path: Path) -> None:
+    net = Net()
+    net.conv(_two_bit_round(net), floats(RANDOM, 5, 4, 3, 3))
+    assert [type(n.op) for n in agree(net, tmp_path).nodes] == [ops.Staircase, ops.FloatConv]
+
+
+def test_a_real_convolution_with_a_border_of_its_own(tmp_path: Path) -> None:
+    net = Net()
+    padded = net.op("Pad", "x", np.array(PADS), 1.5, np.array([2, 3]))
+    net.conv(padded, floats(RANDOM, 2, 4, 3, 3), floats(RANDOM, 2))
+    assert [type(n.op) for n in agree(net, tmp_path).nodes] == [ops.ChannelAffine, ops.FloatConv]
+
+
+def test_a_skip_over_a_binarised_tensor(tmp_path: Path) -> None:
+    net = Net()
+    z = net.sign(net.random_batch_norm("x", 4, RANDOM))
+    net.op("Add", net.conv(z, signs(RANDOM, 4, 4, 3, 3), pads=PADS), z)
+    have = [type(n.op) for n in agree(net, tmp_path).nodes]
+    assert have.count(ops.BinaryConv) == have.count(ops.Staircase) == 1
+
+
+def test_two_values_that_differ_by_channel(tmp_path: Path) -> None:
+    """A scale for each input channel of a convolution is no scale of its bits."""
+    net = Net()
+    net.conv(net.op("Mul", net.sign("x"), floats(RANDOM, 4, 1, 1)), signs(RANDOM, 5, 4, 3, 3))
+    (finding,) = agree(net, tmp_path).findings
     assert not finding.binary
-    with pytest.raises(UnsupportedError, match=r".* has no float kernel; 'head' stays float"):
-        passes.run(net.graph(tmp_path))
+    assert finding.reason.startswith("its input takes two values, but not the same in all channels")
+
+
+@pytest.mark.parametrize("scale", [0.5, -0.5])
+@pytest.mark.parametrize("build", [zero_or_one, lambda n: n.sign("x"), levels(-0.5, 2.0)])
+def test_bits_through_a_pool(build: Build, scale: float, tmp_path: Path) -> None:
+    """Brevitas: a sign, its pool, a scale; the border of the pool never wins."""
+    net = Net((1, 4, 8, 8))
+    pooled = net.op("MaxPool", build(net), kernel_shape=[3, 3], strides=[2, 2], pads=PADS)
+    net.conv(net.op("Mul", pooled, scale), 0.3 * signs(RANDOM, 5, 4, 3, 3), floats(RANDOM, 5))
+    have = [type(n.op) for n in agree(net, tmp_path).nodes]
+    assert have == [ops.Step, ops.BinaryMaxPool, ops.BinaryConv, ops.ChannelAffine]
+
+
+def test_an_interval(tmp_path: Path) -> None:
+    """A sign of what is not monotonic has two thresholds a channel."""
+    net = Net()
+    inside = net.op("And", net.op("Less", "x", 0.5), net.op("Greater", "x", -0.25))
+    net.conv(net.op("Where", inside, 1.0, -1.0), signs(RANDOM, 5, 4, 3, 3), pads=PADS)
+    have = [type(n.op) for n in agree(net, tmp_path).nodes]
+    assert have[:3] == [ops.Staircase, ops.Step, ops.BinaryConv]
+
+
+def test_binary_dense_layers_in_a_row(tmp_path: Path) -> None:
+    net = Net((1, 40))
+    y = net.op("Gemm", net.sign("x"), 0.1 * signs(RANDOM, 50, 40), floats(RANDOM, 50), transB=1)
+    y = net.random_batch_norm(y, 50, RANDOM)
+    y = net.random_batch_norm(net.op("MatMul", net.sign(y), signs(RANDOM, 50, 33)), 33, RANDOM)
+    net.op("Gemm", net.op("Relu", y), floats(RANDOM, 33, 10), floats(RANDOM, 10), name="head")
+    graph = agree(net, tmp_path)
+    have = [type(n.op) for n in graph.nodes]
+    assert (have.count(ops.BinaryConv), have.count(ops.Dense)) == (2, 1)
+    assert [f.verdict for f in graph.findings] == ["binary", "binary", "float"]
+
+
+def test_a_signal(tmp_path: Path) -> None:
+    """[1, C, L]: convolutions, BatchNorm, pools and the mean over the length."""
+    net = Net((1, 4, 21))
+    y = net.conv(net.sign("x"), signs(RANDOM, 8, 4, 5), floats(RANDOM, 8), pads=[2, 1], strides=[2])
+    y = net.op("MaxPool", net.random_batch_norm(y, 8, RANDOM), kernel_shape=[2], strides=[2])
+    y = net.conv(net.sign(y), signs(RANDOM, 6, 4, 3), group=2, pads=[2, 2], dilations=[2])
+    y = net.op("AveragePool", y, kernel_shape=[2], strides=[1], pads=[1, 0], count_include_pad=1)
+    net.op("Gemm", net.op("ReduceMean", y, np.array([2]), keepdims=0), floats(RANDOM, 6, 3))
+    graph = agree(net, tmp_path)
+    assert len(binary_convs(graph)) == 2
+    assert graph.own_shapes["x"] == (1, 4, 21)
+    assert graph.type("x").shape == (1, 4, 1, 21)
 
 
 def test_a_flattened_binary_head(tmp_path: Path) -> None:
@@ -276,13 +272,7 @@ def test_origins_of_bits_and_dots(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (lambda n: n.op("Tanh", "x"), "Tanh 'Tanh_0' on float32"),
-        (lambda n: n.op("Cast", n.op("Greater", "x", 0.0), to=TensorProto.FLOAT), "Greater 'Greater_0' on float32"),
-        (lambda n: n.op("Relu", n.op("Flatten", "x")), "the reshape 'Flatten_0'"),
-        (
-            lambda n: n.conv(n.op("Pad", "x", np.array(PADS), 1.0, np.array([2, 3])), floats(RANDOM, 2, 4, 3, 3)),
-            "padded with 1, not 0",
-        ),
+        (lambda n: n.op("Pow", "x", 3.0), "Pow 'Pow_0' on float32"),
     ],
 )  # fmt: skip
 def test_what_no_pass_understands_is_refused(build: Build, says: str, tmp_path: Path) -> None:
@@ -292,25 +282,22 @@ def test_what_no_pass_understands_is_refused(build: Build, says: str, tmp_path: 
         passes.run(net.graph(tmp_path))
 
 
-def _relu(net: Net) -> str:
-    return net.op("Relu", "x")
-
-
-def _pooled_relu(net: Net) -> str:
-    return net.op("MaxPool", net.op("Relu", "x"), kernel_shape=[2, 2], strides=[1, 1])
-
-
-@pytest.mark.parametrize("source", [_relu, _pooled_relu])
-def test_torchs_sign_of_what_a_relu_passed_is_zero_or_one(
-    source: Callable[[Net], str], tmp_path: Path
-) -> None:
-    """Others read the ReLU too (a skip), so that the Step reads its output, which is 0 for half of the values."""
+@pytest.mark.parametrize("pad", [0.0, 2.0, -0.5])
+def test_a_border_of_the_sign_inside_of_the_convolutions_own(pad: float, tmp_path: Path) -> None:
+    """Pad, sign, and a convolution that pads with zeros: the inner border is among the bits."""
     net = Net()
-    x = source(net)
-    y = net.conv(net.op("Sign", x), signs(RANDOM, 4, 4, 3, 3), pads=PADS)
-    net.op("Add", x, y)
+    z = net.sign(net.op("Pad", "x", np.array(PADS), pad, np.array([2, 3])))
+    net.conv(z, signs(RANDOM, 5, 4, 3, 3), pads=PADS)
     (conv,) = binary_convs(agree(net, tmp_path))
-    assert conv.pad_value == -1
+    assert (conv.window.pads, conv.pad_value) == ((1, 1, 1, 1), 0)
+
+
+def test_two_borders_of_zeros_are_one(tmp_path: Path) -> None:
+    net = Net()
+    z = net.op("Sign", net.op("Pad", "x", np.array(PADS), 0.0, np.array([2, 3])))
+    net.conv(z, signs(RANDOM, 5, 4, 3, 3), pads=PADS)
+    (conv,) = binary_convs(agree(net, tmp_path))
+    assert (conv.window.pads, conv.pad_value) == ((2, 2, 2, 2), 0)
 
 
 def test_torchs_sign_of_real_values_leaves_a_note(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from onnx import TensorProto
 from small_onnx import Net
 
 from r2b_edge.graph import Graph
-from r2b_edge.passes.binarize import _probe
+from r2b_edge.passes import bits
+from r2b_edge.passes.bits import probe
 from r2b_edge.passes.probe import FoundStep
+from r2b_edge.passes.stairs import FoundStairs
 
 POINTS = 500
 SEEDED = settings(max_examples=80, deadline=None, derandomize=True, database=None)
@@ -45,9 +47,12 @@ def points(step: FoundStep) -> NDArray[np.float32]:
     return np.concatenate([near, line]).astype(np.float32)
 
 
-def check(net: Net, z: str, found: tuple[str, FoundStep]) -> None:
-    """What onnxruntime gives at z is what the step says of its source."""
+def check(net: Net, z: str, found: tuple[str, FoundStep | FoundStairs]) -> None:
+    """What onnxruntime gives at z is what the step, or the stairs, say of its source."""
     source, step = found
+    if isinstance(step, FoundStairs):
+        check_stairs(net, z, source, step)
+        return
     x = points(step)[None, None, :, None]
     outputs = [z] if source == "x" else [z, source]
     values = net.onnxruntime(x, *outputs) | {"x": x}
@@ -61,6 +66,24 @@ def check(net: Net, z: str, found: tuple[str, FoundStep]) -> None:
     error = np.abs(value - want)[away]
     assert (error <= 0.25 * gap).all(), (source, step)
     assert not error.size or np.median(error) <= 1e-4 * gap
+
+
+def check_stairs(net: Net, z: str, source: str, stairs: FoundStairs) -> None:
+    random = np.random.default_rng(5)
+    t = stairs.thresholds[0]
+    t = t[np.isfinite(t)]
+    near = [t]
+    for toward in (np.float32(np.inf), np.float32(-np.inf)):
+        near += [np.nextafter(t, toward), np.nextafter(np.nextafter(t, toward), toward)]
+    sizes = 2.0 ** random.uniform(-20, 9, POINTS)
+    line = np.concatenate([*near, sizes, -sizes])[:POINTS].astype(np.float32)
+    outputs = [z] if source == "x" else [z, source]
+    values = net.onnxruntime(line[None, None, :, None], *outputs) | {"x": line}
+    at, value = values[source].reshape(-1, 1), values[z].reshape(-1, 1).astype(np.float64)
+    got = bits.staircase(stairs).reference(at)
+    gap = np.diff(np.unique(stairs.values)).min()
+    wrong = (np.abs(value - got) > 0.25 * gap) & (np.abs(at) > 1e-30)
+    assert not wrong.any(), (source, at[wrong], value[wrong], got[wrong])
 
 
 @st.composite
@@ -116,9 +139,10 @@ def convolved(net: Net, z: str) -> Graph:
 def test_every_disguise_is_seen_through(disguise: tuple[Net, str]) -> None:
     net, z = disguise
     graph = convolved(net, z)
-    found = _probe(graph, graph.nodes[-1].inputs[0])
+    found = probe(graph, graph.nodes[-1].inputs[0])
     assert not isinstance(found, str), found
     # sign(x + 1 - 1) is 0 in a wide interval around 0, by rounding: there the step is found further down.
+    assert isinstance(found[1], FoundStep)
     assert found[0] == "x" or found[1].ties
     check(net, z, found)
 
@@ -155,7 +179,7 @@ def expressions(draw: st.DrawFn) -> tuple[Net, str]:
 def test_nothing_else_is_taken_for_a_step(expression: tuple[Net, str]) -> None:
     net, z = expression
     graph = convolved(net, z)
-    found = _probe(graph, graph.nodes[-1].inputs[0])
+    found = probe(graph, graph.nodes[-1].inputs[0])
     if not isinstance(found, str):
         check(net, z, found)
 
@@ -183,7 +207,8 @@ def test_no_gap_is_overlooked(low: float, width: float, form: str, flip: bool) -
         inside = net.op("Where", net.op("And", *ends), -1.0, 1.0)
     z = net.op("Mul", net.sign(net.op("Neg", "x") if flip else "x"), inside)
     graph = convolved(net, z)
-    assert (
-        _probe(graph, z)
-        == "its input is no step: it is not monotonic: a channel has two thresholds"
-    )
+    found = probe(graph, z)
+    assert isinstance(found, tuple)
+    assert isinstance(found[1], FoundStairs)
+    assert (found[1].count, found[1].thresholds.size) == (2, 3)
+    check(net, z, found)

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import TOOLCHAINS, Models, Target, Toolchain
+from watch import NAN, filled, request, results
 
 import r2b_edge
+from r2b_edge.exporters.c import build_program
+from r2b_edge.pipeline import graph_of
 from r2b_edge.report import ExecutorCheck, Report
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "cifar10"
@@ -21,10 +25,27 @@ def rpi4_tools(require_tool: Callable[..., None]) -> None:
     require_tool("cmake", "aarch64-linux-gnu-gcc", "qemu-aarch64")
 
 
-def assert_exact(report: Report, samples: int, binary_layers: int) -> None:
+# Tensors that are compared, counted by hand. A unit has 11 nodes (Step, BinaryConv, its ChannelAffine, GlobalAvgPool,
+# Dense, Clip, Dense, Sigmoid, Mul, PReLU, Add), a downsampling 2 (AvgPool, FloatConv).
+# Graph: all of them. Beside these, r2b_cifar10 has 3 nodes before its 12 units (ChannelAffine, FloatConv, PReLU) and 2
+# after (GlobalAvgPool, Dense): 3 + 12 * 11 + 2 * 2 + 2. r2b_resnet18 has 16 units, 3 downsamplings, and a Clip and a
+# MaxPool in the place of the first PReLU: 4 + 16 * 11 + 3 * 2 + 2.
+# TFLite: in each unit the convolution holds its affine map, and a Dense its Clip; in r2b_resnet18 the stem its Clip.
+# C: the input's affine map (1); the stem with map, mean and bits (3; in r2b_resnet18 1, and 3 for the pool); in a unit
+# two dense layers (2) and the convolution with map, mean and bits (3), of which the last has the mean only; a
+# downsampling's two maps; the last Dense (1): 1 + 3 + 12 * 5 - 2 + 2 * 2 + 1, and 1 + 1 + 3 + 16 * 5 - 2 + 3 * 2 + 1.
+R2B_CIFAR10 = {"graph": 141, "tflite": 117, "c": 67}
+R2B_RESNET18 = {"graph": 188, "tflite": 155, "c": 90}
+
+
+def assert_exact(
+    report: Report, samples: int, binary_layers: int, compared: dict[str, int]
+) -> None:
     assert report.check is not None
     for name, executor in report.check.executors.items():
         assert isinstance(executor, ExecutorCheck), f"{name} did not run: {executor}"
+        assert len(executor.tensors) == compared[name]
+        assert sum(t.rule == "bits" for t in executor.tensors) == binary_layers
         assert executor.exact, f"{name}: {[t for t in executor.tensors if not t.exact]}"
         assert executor.samples == samples
         traced = [
@@ -34,6 +55,18 @@ def assert_exact(report: Report, samples: int, binary_layers: int) -> None:
         assert len(traced) <= 1
     assert all(step.exact and step.instructions for step in report.steps)
     assert sum(layer.binary for layer in report.layers) == binary_layers
+
+
+def assert_lifetimes(onnx: Path, sample: np.ndarray, toolchain: Toolchain, folder: Path) -> None:
+    """Run as planned and as watched (tests/c/watch.py), with NaN in all that is dead: the same, bit for bit."""
+    graph = graph_of(onnx, "net")
+    program = build_program(graph, Target(), "net", {})
+    models = Models([program], toolchain, folder)
+    last = len(program.steps) - 1
+    arena = filled(program, program.inputs, {graph.inputs[0]: sample.astype(np.float32)})
+    watched = arena + request(program, 0, last, NAN)
+    answers = models.run([(program, 0, 0, last, arena), (program, 2, 0, last, watched)])
+    assert results(program, answers[0]) == results(program, answers[1])
 
 
 @pytest.mark.slow
@@ -62,7 +95,7 @@ def test_trained_network(
     assert memory.stack_kind == "painted stack"
 
     report = r2b_edge.check(out, samples=tmp_path / "x.npy", labels=tmp_path / "y.npy")
-    assert_exact(report, SAMPLES, binary_layers=12)
+    assert_exact(report, SAMPLES, binary_layers=12, compared=R2B_CIFAR10)
     assert report.check is not None
     c = report.check.executors.c
     assert isinstance(c, ExecutorCheck)
@@ -71,6 +104,7 @@ def test_trained_network(
         == report.check.reference_accuracy
         == _torch_accuracy(EXAMPLES / file, samples, labels)
     )
+    assert_lifetimes(out / "model.onnx", samples[:1], TOOLCHAINS[0], tmp_path / "watched")
 
 
 def _torch_accuracy(file: Path, samples: np.ndarray, labels: np.ndarray) -> float:
@@ -100,4 +134,7 @@ def test_imagenet_sized_network(tmp_path: Path, require_lce: None, rpi4_tools: N
     assert report.memory.weight_saving >= 8.5
 
     np.save(tmp_path / "x.npy", example.numpy())
-    assert_exact(r2b_edge.check(out, samples=tmp_path / "x.npy"), 1, binary_layers=16)
+    checked = r2b_edge.check(out, samples=tmp_path / "x.npy")
+    assert_exact(checked, 1, binary_layers=16, compared=R2B_RESNET18)
+    fast = Toolchain("gcc", "gcc", ("-O3",))
+    assert_lifetimes(out / "model.onnx", example.numpy(), fast, tmp_path / "watched")

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGE = {
     "errors": 0,
     "version": 0,
+    "wording": 0,
     "targets": 0,
     "firmware_templates": 0,
     "frontend": 1,
@@ -25,7 +26,7 @@ STAGE = {
     "report": 7,
 }
 # They join the stages, so they may import all of them, and no stage may import them.
-JOINTS = {"__init__", "checking", "cli", "pipeline"}
+JOINTS = {"__init__", "__main__", "checking", "cli", "inspection", "pipeline"}
 # Rooms that may not import each other although both belong to one stage.
 STRANGERS = [("exporters.c", "exporters.tflite")]
 

@@ -39,7 +39,7 @@ EXTENSIONS = {
     "tool": set(),
     "model": set(),
     "memory": {"flash_kind", "ram_kind", "stack_kind"},
-    "layers": {"float_bytes", "float32_bytes", "part", "reason"},
+    "layers": {"float_bytes", "float32_bytes", "part", "reason", "suspect"},
     "steps": set(),
     "speed": set(),
 }

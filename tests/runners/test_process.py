@@ -55,7 +55,10 @@ def open_session(program: Path, time_limit_s: float = 20.0) -> Session:
         (["print('Segmentation fault (core dumped)')"], "ended with 0"),
         (["while True: sys.stdout.write('y' * 4096)"], "not in the runner's protocol"),
         (["os.close(1)", "time.sleep(60)"], "closed its output"),
-        (["sys.stderr.write('\\x1b[2Jred\\x07\\n')", "sys.exit(1)"], r"ended with 1: \[2Jred$"),
+        (
+            ["sys.stderr.write('\\x1b[2Jred\\x07\\n')", "sys.exit(1)"],
+            r"ended with 1: \\x1b\[2Jred\\x07$",
+        ),
     ],
 )
 def test_a_program_that_fails(program: Path, lines: list[str], message: str) -> None:

@@ -59,6 +59,17 @@ def test_a_step_is_replayed_on_given_inputs(session: Session) -> None:
     assert struct.unpack("<4f", session.read(2)) == (2.0, -1.0, 4.5, 1.0)
 
 
+def test_fill_reaches_the_whole_arena(session: Session) -> None:
+    """The tensors are the arena, end to end; after it, steps compute as before."""
+    for byte in (0xFF, 0, 0x7F):
+        session.fill(byte)
+        assert [session.read(i) for i in range(3)] == [bytes([byte]) * 16] * 3
+    session.load(1, FOUR)
+    session.run(1, 1)
+    assert struct.unpack("<4f", session.read(2)) == (2.0, -1.0, 4.5, 1.0)
+    assert session.read(0) == b"\x7f" * 16
+
+
 def test_marked_steps_compute_the_same(session: Session) -> None:
     session.load(0, FOUR)
     session.run_marked(0, 1)
@@ -118,6 +129,9 @@ def raw_answers(program: Path, sent: bytes, count: int) -> list[Frame]:
         (Frame(Op.LOAD, a=0, payload=bytes(15)), 4),
         (Frame(Op.LOAD, a=0, payload=bytes(100_000)), 4),
         (Frame(Op.STACK, payload=b"x"), 4),
+        (Frame(Op.FILL, a=256), 3),
+        (Frame(Op.FILL, code=1), 2),
+        (Frame(Op.FILL, payload=b"x"), 4),
     ],
 )
 def test_the_program_checks_too(

@@ -73,6 +73,31 @@ def test_a_wrong_file_is_refused_by_key(changed: dict[str, str], where: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"colour": '"red"'}, "colour: unknown key"),
+        ({"clock_hz": '"15"'}, 'clock_hz: "15" is not a whole number'),
+        ({"clock_hz": "0"}, "clock_hz: 0 is not above 0"),
+        ({"families": "[]"}, "families: the list is empty"),
+        ({"families": '"portable"'}, 'families: "portable" is not a list'),
+        ({"arch": '"z80"'}, "arch: \"z80\" is none of 'native', 'aarch64'"),
+        ({"emulator": "3"}, "emulator: 3 is not a table"),
+        ({"title": "3"}, "title: 3 is not a text"),
+        ({"core": '"a b"'}, 'core: "a b" has not the form ^[a-z0-9][a-z0-9_-]*$'),
+        (
+            {"memory": '[{name = "ram", bytes = 1, origin = -3, use = ["data"]}]'},
+            "memory.0.origin: -3 is below 0",
+        ),
+        ({"memory": '[{name = "ram", use = ["data"]}]'}, "memory.0.bytes: the key is missing"),
+    ],
+)
+def test_a_fault_is_told_in_the_words_of_toml(changed: dict[str, str], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        targets.parse(toml(**changed), "x")
+    assert str(caught.value) == f"target file x.toml: {said}"
+
+
+@pytest.mark.parametrize(
     "flag",
     [
         "-mcpu=a b",

@@ -7,22 +7,28 @@ import pytest
 from tflite_nets import Net, disagreements, feeds, floats
 
 from r2b_edge.checking.lce import LceExecutor
-from r2b_edge.errors import UnsupportedError
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.graph.graph import Graph
 from r2b_edge.ops import (
     Add,
     AvgPool,
     ChannelAffine,
+    ChannelReduce,
     Clip,
+    ConstantMap,
     Dense,
     FloatConv,
     GlobalAvgPool,
     MaxPool,
     Mul,
     Op,
+    Pairwise,
     PReLU,
+    Select,
     Sigmoid,
+    Softmax,
+    Staircase,
+    Unary,
     Window,
 )
 
@@ -54,6 +60,29 @@ UNARY: dict[str, tuple[Op, tuple[int, ...], tuple[str, ...]]] = {
     "clip nothing": (Clip(-np.inf, np.inf), MAP, ("MAXIMUM",)),
     "sigmoid": (Sigmoid(), MAP, ("LOGISTIC",)),
     "sigmoid of a vector": (Sigmoid(), VECTOR, ("LOGISTIC",)),
+    "tanh": (Unary("Tanh"), MAP, ("TANH",)),
+    "absolute": (Unary("Abs"), VECTOR, ("ABS",)),
+    "exponential": (Unary("Exp"), MAP, ("EXP",)),
+    "rounded": (Unary("Round"), MAP, ("ROUND",)),
+    "floor": (Unary("Floor"), MAP, ("FLOOR",)),
+    "ceiling": (Unary("Ceil"), MAP, ("CEIL",)),
+    "elu": (Unary("Elu"), MAP, ("ELU",)),
+    "gelu": (Unary("Gelu"), MAP, ("GELU",)),
+    "hard swish": (Unary("HardSwish"), MAP, ("HARD_SWISH",)),
+    "softplus": (Unary("Softplus"), MAP, ("RELU", "ABS", "LOGISTIC", "LOG", "SUB")),
+    "reciprocal": (Unary("Reciprocal"), MAP, ("DIV",)),
+    "softmax": (Softmax(), VECTOR, ("SOFTMAX",)),
+    "softmax of a map": (Softmax(), MAP, ("SOFTMAX",)),
+    "log softmax": (Softmax(log=True), VECTOR, ("LOG_SOFTMAX",)),
+    "log softmax of a map": (Softmax(log=True), MAP, ("LOG_SOFTMAX",)),
+    "scale of each value": (ConstantMap("Mul", floats(RANDOM, C, 6, 7)), MAP, ("MUL",)),
+    "scale of each pixel": (ConstantMap("Mul", floats(RANDOM, 1, 6, 7)), MAP, ("MUL",)),
+    "offset of each row": (ConstantMap("Add", floats(RANDOM, C, 6, 1)), MAP, ("ADD",)),
+    "bound of each channel": (ConstantMap("Max", floats(RANDOM, C, 1, 1)), MAP, ("MAXIMUM",)),
+    "bound of a vector": (ConstantMap("Min", floats(RANDOM, C, 1, 1)), VECTOR, ("MINIMUM",)),
+    "mean of the channels": (ChannelReduce("Mean"), MAP, ("MEAN",)),
+    "mean of a vector": (ChannelReduce("Mean"), VECTOR, ("MEAN",)),
+    "largest channel": (ChannelReduce("Max"), MAP, ("REDUCE_MAX",)),
     "mean": (GlobalAvgPool(), MAP, ("MEAN",)),
     "mean of a large map": (GlobalAvgPool(), (1, 4, 112, 112), ("MEAN",)),
     "dense": (Dense(floats(RANDOM, 5, C), floats(RANDOM, 5)), VECTOR, ("FULLY_CONNECTED",)),
@@ -80,6 +109,18 @@ UNARY: dict[str, tuple[Op, tuple[int, ...], tuple[str, ...]]] = {
     "average, pads do not count": (
         AvgPool(Window((3, 3), (2, 2), (1,) * 4)), (1, C, 8, 8), ("PAD", "AVERAGE_POOL_2D", "MUL"),
     ),
+    "average, some pads count": (
+        AvgPool(Window((3, 3), (2, 2), (1, 1, 2, 2)), True, (1, 1)), MAP, ("PAD", "AVERAGE_POOL_2D", "MUL"),
+    ),
+    "max pool, dilated": (
+        MaxPool(Window((2, 2), (2, 1), (1, 0, 0, 1), (2, 3))), MAP,
+        ("PADV2", *["STRIDED_SLICE"] * 2, *["MAXIMUM", "STRIDED_SLICE"] * 2, "MAXIMUM"),
+    ),
+    "max pool, dilated in name": (MaxPool(Window((1, 2), (1, 1), (0,) * 4, (3, 1))), MAP, ("MAX_POOL_2D",)),
+    "average, dilated": (
+        AvgPool(Window((1, 2), (1, 1), (0, 1, 0, 0), (1, 2))), MAP,
+        ("PAD", *["STRIDED_SLICE"] * 2, "ADD", "MUL"),
+    ),
 }  # fmt: skip
 
 
@@ -95,9 +136,25 @@ def test_unary(lce: type[LceExecutor], name: str, xnnpack: bool) -> None:
     assert disagreements(graph, lce(model, xnnpack=xnnpack), inputs) == []
 
 
-@pytest.mark.parametrize("op", [Add(), Mul()])
+PIXELS, ONE = (1, 1, *MAP[2:]), (1, 1)
+
+
 @pytest.mark.parametrize(
-    "shapes", [(MAP, MAP), (MAP, VECTOR), (VECTOR, MAP), (VECTOR, VECTOR)], ids=str
+    "op", [Add(), Mul(), *map(Pairwise, ("Sub", "Div", "Max", "Min"))], ids=str
+)
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        (MAP, MAP),
+        (MAP, VECTOR),
+        (VECTOR, MAP),
+        (VECTOR, VECTOR),
+        (MAP, PIXELS),
+        (PIXELS, MAP),
+        (MAP, ONE),
+        (ONE, VECTOR),
+    ],
+    ids=str,
 )
 def test_binary(lce: type[LceExecutor], op: Op, shapes: tuple[tuple[int, ...], ...]) -> None:
     net = Net(*shapes)
@@ -131,6 +188,28 @@ def test_relu_is_fused_into_a_layer(lce: type[LceExecutor], layer: str, clip: Cl
     assert disagreements(graph, lce(model), feeds(graph, np.random.default_rng(14))) == []
 
 
+@pytest.mark.parametrize("constants", [(), (0,), (1,), (0, 1)], ids=str)
+@pytest.mark.parametrize("count", [1, 2])
+def test_select(lce: type[LceExecutor], count: int, constants: tuple[int, ...]) -> None:
+    thresholds = np.sort(floats(RANDOM, C, count), axis=1)
+    values = RANDOM.integers(0, 2, (C, count + 1)).astype(np.float32)
+    fixed = [floats(RANDOM, C) if i in constants else None for i in range(2)]
+    net = Net(*[MAP] * (3 - len(constants)))
+    op = Select(Staircase(thresholds, values), *fixed)
+    graph = net.done(net.add(op, *net.graph.inputs))
+    model = convert(graph)
+    kernels = (*["GREATER_EQUAL", "SELECT_V2"] * count, "GREATER", "SELECT_V2")
+    assert model.steps[0].kernels == kernels
+    assert disagreements(graph, lce(model), feeds(graph, np.random.default_rng(17))) == []
+
+
+def test_functions_of_positive_numbers(lce: type[LceExecutor]) -> None:
+    net = Net(MAP)
+    x = net.add(Clip(0.01, np.inf), "x0")
+    graph = net.done(net.add(Unary("Sqrt"), x), net.add(Unary("Log"), x))
+    assert disagreements(graph, lce(convert(graph)), feeds(graph, np.random.default_rng(16))) == []
+
+
 @pytest.mark.parametrize(("clip", "keep"), [(Clip(0.0, np.inf), True), (Clip(0.0, 1.0), False)])
 def test_what_is_not_fused(lce: type[LceExecutor], clip: Clip, keep: bool) -> None:
     """A layer whose output is needed as it is, and bounds that no TFLite activation has."""
@@ -138,10 +217,3 @@ def test_what_is_not_fused(lce: type[LceExecutor], clip: Clip, keep: bool) -> No
     model = convert(graph)
     assert len(model.steps) == 2
     assert disagreements(graph, lce(model), feeds(graph, np.random.default_rng(15))) == []
-
-
-def test_a_dilated_pool_is_refused_by_name() -> None:
-    net = Net(MAP)
-    graph = net.done(net.add(MaxPool(Window((2, 2), dilations=(2, 2))), "x0"))
-    with pytest.raises(UnsupportedError, match="MaxPool 'node_0' is dilated"):
-        convert(graph)

@@ -98,6 +98,18 @@ def test_a_compile_error_shows_the_compilers_words(
     assert "tiny.c" in caught.value.__notes__[0]
 
 
+def test_a_wrong_flag_shows_the_compilers_words(
+    tmp_path: Path, tiny_project: Callable[[str], Path], require_tool: Callable[..., None]
+) -> None:
+    """CMake's own error comes first in the log, and says of the flag nothing but that no program can be built."""
+    require_tool("cmake", "gcc")
+    flags = {"CMAKE_C_FLAGS": "-mnonsense"}
+    with pytest.raises(ToolMissingError, match=r"error: unrecognized .*-mnonsense") as caught:
+        build(tiny_project("host"), targets.load("host"), tmp_path / "build", defines=flags)
+    assert "CMake Error" not in str(caught.value)
+    assert "CMake Error" in (tmp_path / "build/build.log").read_text()
+
+
 def test_a_broken_toolchain_is_told_from_a_bug(
     tmp_path: Path,
     tiny_project: Callable[[str], Path],

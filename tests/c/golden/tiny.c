@@ -37,9 +37,9 @@ static void step0(uint8_t *arena, const r2b_parallel *parallel) {
 // node maxpool: MaxPool 2x2 stride 2x2, 4x4x2 -> 2x2x2
 static void step1(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
-        {.kind = R2B_TILE_STORE, .at = 80},  // maxpool
-        {.kind = R2B_TILE_MEAN, .at = 32, .work = 16},  // node globalavgpool
-        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step1_tile2_a, .flip = r2b_tiny_step1_tile2_flip, .at = 112},  // node step
+        {.kind = R2B_TILE_STORE, .at = 64},  // maxpool
+        {.kind = R2B_TILE_MEAN, .at = 0, .work = 32},  // node globalavgpool
+        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step1_tile2_a, .flip = r2b_tiny_step1_tile2_flip, .at = 96},  // node step
     };
     static const r2b_epilogue epilogue = {ops, 3, 4, 2};
     static const r2b_pool layer = {
@@ -50,7 +50,7 @@ static void step1(uint8_t *arena, const r2b_parallel *parallel) {
         },
         .count_pad = 0,
         .input = 192,
-        .work = 0,
+        .work = 16,
     };
     r2b_maxpool_portable(&layer, &epilogue, arena, parallel);
 }
@@ -59,7 +59,7 @@ static void step1(uint8_t *arena, const r2b_parallel *parallel) {
 static void step2(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_CLIP, .low = 0.0f, .high = INFINITY},  // node clip_1
-        {.kind = R2B_TILE_STORE, .at = 0},  // clip_1
+        {.kind = R2B_TILE_STORE, .at = 16},  // clip_1
     };
     static const r2b_epilogue epilogue = {ops, 2, 1, 4};
     static const r2b_dense layer = {
@@ -67,8 +67,8 @@ static void step2(uint8_t *arena, const r2b_parallel *parallel) {
         .out_channels = 4,
         .weights = r2b_tiny_step2_weights,
         .bias = r2b_tiny_step2_bias,
-        .input = 32,
-        .work = 16,
+        .input = 0,
+        .work = 32,
     };
     r2b_dense_portable(&layer, &epilogue, arena, parallel);
 }
@@ -77,7 +77,7 @@ static void step2(uint8_t *arena, const r2b_parallel *parallel) {
 static void step3(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_SIGMOID},  // node sigmoid
-        {.kind = R2B_TILE_STORE, .at = 128},  // sigmoid
+        {.kind = R2B_TILE_STORE, .at = 112},  // sigmoid
     };
     static const r2b_epilogue epilogue = {ops, 2, 1, 2};
     static const r2b_dense layer = {
@@ -85,8 +85,8 @@ static void step3(uint8_t *arena, const r2b_parallel *parallel) {
         .out_channels = 2,
         .weights = r2b_tiny_step3_weights,
         .bias = r2b_tiny_step3_bias,
-        .input = 0,
-        .work = 16,
+        .input = 16,
+        .work = 0,
     };
     r2b_dense_portable(&layer, &epilogue, arena, parallel);
 }
@@ -95,12 +95,12 @@ static void step3(uint8_t *arena, const r2b_parallel *parallel) {
 static void step4(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_AFFINE, .a = r2b_tiny_step4_tile0_a, .b = r2b_tiny_step4_tile0_b},  // node channelaffine
-        {.kind = R2B_TILE_MUL_VECTOR, .at = 128},  // node mul
+        {.kind = R2B_TILE_MUL_VECTOR, .at = 112},  // node mul
         {.kind = R2B_TILE_PRELU, .a = r2b_tiny_step4_tile2_a},  // node prelu
-        {.kind = R2B_TILE_ADD_MAP, .at = 80},  // node add
-        {.kind = R2B_TILE_STORE, .at = 80},  // add
-        {.kind = R2B_TILE_MEAN, .at = 144, .work = 64},  // node globalavgpool_1
-        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step4_tile6_a, .at = 160},  // node step_1
+        {.kind = R2B_TILE_ADD_MAP, .at = 64},  // node add
+        {.kind = R2B_TILE_STORE, .at = 64},  // add
+        {.kind = R2B_TILE_MEAN, .at = 128, .work = 160},  // node globalavgpool_1
+        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step4_tile6_a, .at = 144},  // node step_1
     };
     static const r2b_epilogue epilogue = {ops, 7, 4, 2};
     static const r2b_bconv layer = {
@@ -112,7 +112,7 @@ static void step4(uint8_t *arena, const r2b_parallel *parallel) {
         .groups = 1,
         .pad_value = 0,
         .weights = r2b_tiny_step4_weights,
-        .input = 112,
+        .input = 96,
         .work = 0,
     };
     r2b_bconv_portable(&layer, &epilogue, arena, parallel);
@@ -131,7 +131,7 @@ static void step5(uint8_t *arena, const r2b_parallel *parallel) {
             .pad_top = 0, .pad_left = 0,
         },
         .count_pad = 0,
-        .input = 80,
+        .input = 64,
         .work = 16,
     };
     r2b_avgpool_portable(&layer, &epilogue, arena, parallel);
@@ -140,7 +140,7 @@ static void step5(uint8_t *arena, const r2b_parallel *parallel) {
 // node floatconv_1: FloatConv 1x1 stride 1x1, 1x1x2 -> 1x1x4
 static void step6(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
-        {.kind = R2B_TILE_STORE, .at = 80},  // floatconv_1
+        {.kind = R2B_TILE_STORE, .at = 64},  // floatconv_1
     };
     static const r2b_epilogue epilogue = {ops, 1, 1, 4};
     static const r2b_fconv layer = {
@@ -170,7 +170,7 @@ static void step7(uint8_t *arena, const r2b_parallel *parallel) {
         .out_channels = 4,
         .weights = r2b_tiny_step7_weights,
         .bias = r2b_tiny_step7_bias,
-        .input = 144,
+        .input = 128,
         .work = 16,
     };
     r2b_dense_portable(&layer, &epilogue, arena, parallel);
@@ -180,7 +180,7 @@ static void step7(uint8_t *arena, const r2b_parallel *parallel) {
 static void step8(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_SIGMOID},  // node sigmoid_1
-        {.kind = R2B_TILE_STORE, .at = 96},  // sigmoid_1
+        {.kind = R2B_TILE_STORE, .at = 80},  // sigmoid_1
     };
     static const r2b_epilogue epilogue = {ops, 2, 1, 4};
     static const r2b_dense layer = {
@@ -198,10 +198,10 @@ static void step8(uint8_t *arena, const r2b_parallel *parallel) {
 static void step9(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_AFFINE, .a = r2b_tiny_step9_tile0_a, .b = r2b_tiny_step9_tile0_b},  // node channelaffine_1
-        {.kind = R2B_TILE_MUL_VECTOR, .at = 96},  // node mul_1
+        {.kind = R2B_TILE_MUL_VECTOR, .at = 80},  // node mul_1
         {.kind = R2B_TILE_PRELU, .a = r2b_tiny_step9_tile2_a},  // node prelu_1
-        {.kind = R2B_TILE_ADD_MAP, .at = 80},  // node add_1
-        {.kind = R2B_TILE_MEAN, .at = 112, .work = 64},  // node globalavgpool_2
+        {.kind = R2B_TILE_ADD_MAP, .at = 64},  // node add_1
+        {.kind = R2B_TILE_MEAN, .at = 96, .work = 112},  // node globalavgpool_2
     };
     static const r2b_epilogue epilogue = {ops, 5, 1, 4};
     static const r2b_bconv layer = {
@@ -213,7 +213,7 @@ static void step9(uint8_t *arena, const r2b_parallel *parallel) {
         .groups = 1,
         .pad_value = 0,
         .weights = r2b_tiny_step9_weights,
-        .input = 160,
+        .input = 144,
         .work = 0,
     };
     r2b_bconv_portable(&layer, &epilogue, arena, parallel);
@@ -230,7 +230,7 @@ static void step10(uint8_t *arena, const r2b_parallel *parallel) {
         .out_channels = 10,
         .weights = r2b_tiny_step10_weights,
         .bias = r2b_tiny_step10_bias,
-        .input = 112,
+        .input = 96,
         .work = 48,
     };
     r2b_dense_portable(&layer, &epilogue, arena, parallel);
@@ -239,19 +239,19 @@ static void step10(uint8_t *arena, const r2b_parallel *parallel) {
 static const r2b_tensor tensors[] = {
     {0, 192, R2B_FLOAT32, R2B_LAYOUT_NHWC, {4, 4, 3}, 1.0f, 0},  // 0: input
     {192, 128, R2B_FLOAT32, R2B_LAYOUT_NHWC, {4, 4, 2}, 1.0f, 0},  // 1: clip
-    {80, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 2: maxpool
-    {32, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 3: globalavgpool
-    {112, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 4: step
-    {0, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 5: clip_1
-    {128, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 6: sigmoid
-    {80, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 7: add
-    {144, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 8: globalavgpool_1
-    {160, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 9: step_1
+    {64, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 2: maxpool
+    {0, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 3: globalavgpool
+    {96, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 4: step
+    {16, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 5: clip_1
+    {112, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 6: sigmoid
+    {64, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 7: add
+    {128, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 8: globalavgpool_1
+    {144, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 9: step_1
     {0, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 10: avgpool
-    {80, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 11: floatconv_1
+    {64, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 11: floatconv_1
     {0, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 12: clip_2
-    {96, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 13: sigmoid_1
-    {112, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 14: globalavgpool_2
+    {80, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 13: sigmoid_1
+    {96, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 14: globalavgpool_2
     {0, 40, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 10}, 1.0f, 0},  // 15: dense_4
 };
 
@@ -306,7 +306,7 @@ const r2b_model r2b_tiny_model = {
     .output_count = 1,
     .arena_bytes = R2B_TINY_ARENA_BYTES,
     .arena_alignment = R2B_TINY_ARENA_ALIGNMENT,
-    .hash = {0x55, 0x6d, 0x26, 0xf3, 0x68, 0x8e, 0xab, 0x9a, 0xef, 0x23, 0x4e, 0xbc, 0x2c, 0x02, 0x7b, 0x19},
+    .hash = {0xeb, 0xbb, 0x94, 0x85, 0xb1, 0x56, 0x0f, 0x0c, 0xe8, 0x5c, 0xa7, 0xc1, 0x40, 0xd5, 0x2c, 0x7f},
 };
 
 r2b_status r2b_tiny_run(const r2b_io *io, void *arena, const r2b_parallel *parallel) {

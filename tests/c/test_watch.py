@@ -1,0 +1,156 @@
+"""The watch sees what it is for: writes and reads beside what a step may touch, and lives that end too early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.c.render import render
+
+from . import harness
+from .cases import random_inputs
+from .conftest import Programs
+from .harness import TOOLCHAINS, Models, Target
+from .watch import KEPT, NAN, READ, WRITTEN, Region, encode, filled, regions, results
+
+
+@pytest.fixture(scope="session")
+def sanitized(
+    programs: Programs,
+    tmp_path_factory: pytest.TempPathFactory,
+    require_tool: Callable[..., None],
+) -> Models:
+    """The guarded net alone, with AddressSanitizer."""
+    require_tool(*TOOLCHAINS[0].tools)
+    program = programs["net_guarded"][1]
+    return Models([program], TOOLCHAINS[0], tmp_path_factory.mktemp("watch"))
+
+
+@pytest.fixture
+def net(programs: Programs) -> tuple[Program, bytes]:
+    """The guarded net and its arena before step 0."""
+    graph, program = programs["net_guarded"]
+    return program, filled(program, program.inputs, random_inputs(graph, seed=4))
+
+
+def steps_of(program: Program) -> list[list[Region]]:
+    return [regions(program, step.index) for step in program.steps]
+
+
+def run_all(models: Models, program: Program, arena: bytes, steps: list[list[Region]]) -> bytes:
+    data = arena + encode(steps, NAN)
+    (after,) = models.run([(program, 2, 0, len(program.steps) - 1, data)])
+    return after
+
+
+def test_a_write_to_a_place_that_is_not_the_steps_is_seen(
+    sanitized: Models, net: tuple[Program, bytes]
+) -> None:
+    """Every output and workspace of every step, declared as something to read."""
+    program, arena = net
+    for step in program.steps:
+        own = [program.tensor[name].offset for name in step.outputs]
+        for offset in [*own, *(offset for offset, _ in step.works)]:
+            steps = steps_of(program)
+            steps[step.index] = [
+                (at, size, READ if at == offset and flags == WRITTEN else flags)
+                for at, size, flags in steps[step.index]
+            ]
+            with pytest.raises(AssertionError, match=f"step {step.index} writes at"):
+                run_all(sanitized, program, arena, steps)
+
+
+@pytest.mark.parametrize("less", ["an element", "all"])
+def test_an_access_beside_what_is_allowed_is_seen(
+    less: str, sanitized: Models, net: tuple[Program, bytes]
+) -> None:
+    """Each input, output and workspace in turn is one element shorter, or missing: that is one element too far."""
+    program, arena = net
+    steps = steps_of(program)
+    step = program.steps[4]
+    assert step.kernel == "bconv_portable"
+    allowed = [i for i, (_, _, flags) in enumerate(steps[4]) if flags != KEPT]
+    assert len(allowed) == len(step.inputs) + len(step.outputs) + len(step.works)
+    for i in allowed:
+        shorter = [list(s) for s in steps]
+        offset, size, flags = steps[4][i]
+        if any(at == offset and k != i for k, (at, _, f) in enumerate(steps[4]) if f != KEPT):
+            continue  # in place: the other one allows it
+        shorter[4][i] = (offset, size - 4 if less == "an element" else 0, flags)
+        with pytest.raises(AssertionError, match="use-after-poison"):
+            run_all(sanitized, program, arena, shorter)
+
+
+def test_a_life_that_ends_too_early_is_seen(sanitized: Models, net: tuple[Program, bytes]) -> None:
+    """Each tensor in turn counts as dead in the step that reads it last, and changes the result or is caught."""
+    program, arena = net
+    right = results(program, run_all(sanitized, program, arena, steps_of(program)))
+    last_read = {name: step.index for step in program.steps for name in step.inputs}
+    for name, index in last_read.items():
+        steps = steps_of(program)
+        offset = program.tensor[name].offset
+        steps[index] = [r for r in steps[index] if r[0] != offset or r[2] != KEPT]
+        assert results(program, run_all(sanitized, program, arena, steps)) != right, name
+
+
+# --- bugs in kernels ---
+
+BUGS = {
+    "a dense layer reads one value too far": (
+        "r2b_dense_portable.c",
+        "for (; i < count; i++) sum",
+        "for (; i <= count; i++) sum",
+    ),
+    "a map is stored one value too far": (
+        "r2b_epilogue.c",
+        "memcpy(m + base, t, (size_t)channels * sizeof(float));",
+        "memcpy(m + base, t, (size_t)channels * sizeof(float)); m[base + channels] = 0;",
+    ),
+    "bits are stored one word too far": (
+        "r2b_epilogue.c",
+        "    if (c < channels) {\n        uint32_t word = 0;\n",
+        "    if (c <= channels) {\n        uint32_t word = 0;\n        words[c / 32 + 1] = 0;\n",
+    ),
+    "a mean clears more of its workspace than it has": (
+        "r2b_epilogue.c",
+        "memset(arena + op->work, 0, bytes);",
+        "memset(arena + op->work, 0, bytes + 4);",
+    ),
+    "a convolution's tile is one value too long": (
+        "r2b_fconv_portable.c",
+        "tile[first + i] = sum[i];",
+        "tile[first + i + 1] = tile[first + i] = sum[i];",
+    ),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_kernel_that_goes_astray_is_seen(
+    bug: str,
+    net: tuple[Program, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    require_tool: Callable[..., None],
+) -> None:
+    require_tool(*TOOLCHAINS[0].tools)
+    name, right, wrong = BUGS[bug]
+    found = 0
+
+    def rendered(program: Program, target: Target) -> Iterator[tuple[str, bytes]]:
+        nonlocal found
+        for path, content in render(program, target):
+            if path == f"src/{name}":
+                found = content.decode().count(right)
+                yield path, content.decode().replace(right, wrong).encode()
+            else:
+                yield path, content
+
+    monkeypatch.setattr(harness, "render", rendered)
+    program, arena = net
+    models = Models([program], TOOLCHAINS[0], tmp_path)
+    assert found == 1
+    with pytest.raises(AssertionError, match=r"use-after-poison|step \d+ writes at"):
+        run_all(models, program, arena, steps_of(program))
