@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("target", ["setup", "demo", "test", "lint", "format", "clean", "help"])
+@pytest.mark.parametrize(
+    "target", ["setup", "demo", "test", "soak", "lint", "format", "clean", "help"]
+)
 def test_make_knows_the_target(target: str) -> None:
     done = subprocess.run(
         ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, timeout=60

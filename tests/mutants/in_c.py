@@ -1,0 +1,321 @@
+"""Bugs in C: in the kernels that an export carries, and in the code that is generated for a model."""
+
+from __future__ import annotations
+
+from planting import Mutant
+
+EPILOGUE = "src/r2b_epilogue.c"
+BCONV = "src/r2b_bconv_portable.c"
+FCONV = "src/r2b_fconv_portable.c"
+DENSE = "src/r2b_dense_portable.c"
+POOL = "src/r2b_pool_portable.c"
+BMAXPOOL = "src/r2b_bmaxpool_portable.c"
+CONCAT = "src/r2b_concat_portable.c"
+GATHER = "src/r2b_gather_portable.c"
+PAIR = "src/r2b_call_pair.c"
+UNARY = "src/r2b_call_unary.c"
+MAP = "src/r2b_map_portable.c"
+MATH = "include/r2b_math.h"
+HEADER = "include/r2b_kernels.h"
+MODEL = "model/net.c"
+WEIGHTS = "model/net_weights.c"
+
+_R2B, _INTEGERS, _POOLS, _MOVES = "real_to_binary", "integers", "pools", "moves"
+
+KERNELS = (
+    Mutant(
+        "tie of an integer flipped", _INTEGERS, EPILOGUE,
+        "tile[c + i] < threshold[c + i]", "tile[c + i] <= threshold[c + i]", "Conv_9",
+        "sign(0) taken for -1", count=2,
+    ),
+    Mutant(
+        "tie of a real flipped", _R2B, EPILOGUE,
+        "tile[c + i] < threshold[c + i]", "tile[c + i] <= threshold[c + i]", "Conv_4",
+        "> for >=, where a tie is rare", count=2,
+    ),
+    Mutant(
+        "flip bits ignored in the last word", _INTEGERS, EPILOGUE,
+        "i < channels; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;\n"
+        "        words[c / 32] = word ^ (op->flip ? op->flip[c / 32] : 0u);",
+        "i < channels; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;\n"
+        "        words[c / 32] = word;", "Conv_0",
+        "polarity of a negative gamma, in the tail only",
+    ),
+    Mutant(
+        "last channel's bit not written", _R2B, EPILOGUE,
+        "c + i < channels; i++", "c + i + 1 < channels; i++", "Conv_0",
+        "channel tail one short",
+    ),
+    Mutant(
+        "gate of the neighbouring channel", _R2B, EPILOGUE,
+        "t[c] *= m[c];", "t[c] *= m[c > 0 ? c - 1 : c];", "Conv_4",
+        "gate applied to the wrong channel",
+    ),
+    Mutant(
+        "gate of the first channel for all", _R2B, EPILOGUE,
+        "t[c] *= m[c];", "t[c] *= m[0];", "Conv_4",
+        "a vector operand loaded once",
+    ),
+    Mutant(
+        "PReLU slope shared", _R2B, EPILOGUE,
+        "t[c] >= 0 ? t[c] : a[c] * t[c]", "t[c] >= 0 ? t[c] : a[0] * t[c]", "Conv_4",
+        "the slope of one channel broadcast",
+    ),
+    Mutant(
+        "PReLU on the wrong side", _R2B, EPILOGUE,
+        "t[c] >= 0 ? t[c] : a[c] * t[c]", "t[c] <= 0 ? t[c] : a[c] * t[c]", "Conv_4",
+        "comparison reversed",
+    ),
+    Mutant(
+        "skip added twice", _R2B, EPILOGUE,
+        "t[c] += m[base + c];", "t[c] += 2.0f * m[base + c];", "Conv_4",
+        "the skip fused and then added again",
+    ),
+    Mutant(
+        "skip of the next pixel", _R2B, EPILOGUE,
+        "t[c] += m[base + c];", "t[c] += m[base + c + (pixel + 1 < epilogue->pixels ? channels : 0)];",
+        "Conv_4", "pixel counted before the operand is read",
+    ),
+    Mutant(
+        "mean over one pixel less", _R2B, EPILOGUE,
+        "/= (float)epilogue->pixels", "/= (float)(epilogue->pixels - 1)", "Conv_0",
+        "mean over the wrong extent",
+    ),
+    Mutant(
+        "row sums not cleared", _R2B, EPILOGUE,
+        "            row[c] = 0;\n", "", "Conv_0",
+        "a partial sum counted again",
+    ),
+    Mutant(
+        "clip without its upper bound", _POOLS, EPILOGUE,
+        "raised > high ? high : raised", "raised > 2.0f * high ? high : raised", "Conv_9",
+        "ReLU6 taken for a ReLU",
+    ),
+    Mutant(
+        "sigmoid of the magnitude", _R2B, EPILOGUE,
+        "exp_small(-y)", "exp_small(y < 0 ? y : -y)", "Gemm_8",
+        "a sigmoid that is wrong for negative arguments",
+    ),
+    Mutant(
+        "wrong coefficient of exp", _R2B, MATH,
+        "1.0f / 24.0f", "1.0f / 30.0f", "Gemm_8",
+        "a small error of an approximation",
+    ),
+    Mutant(
+        "vector of the first channel added", _POOLS, EPILOGUE,
+        "t[c] += m[c];", "t[c] += m[0];", "Conv_9",
+        "a vector operand broadcast",
+    ),
+    Mutant(
+        "store rounded up to four channels", _R2B, EPILOGUE,
+        "memcpy(m + base, t, (size_t)channels * sizeof(float));",
+        "memcpy(m + base, t, (size_t)((channels + 3) / 4 * 4) * sizeof(float));", "Conv_4",
+        "an over-wide write: it spoils the next pixel of a skip in place",
+    ),
+    Mutant(
+        "channel tail of a group not masked", _INTEGERS, BCONV,
+        "if (count - c < 32) word &= (1u << (count - c)) - 1u;", "", "Conv_13",
+        "bits of the next group counted",
+    ),
+    Mutant(
+        "channel tail of the border not masked", _INTEGERS, BCONV,
+        "left < 32 ? (1u << left) - 1u : UINT32_MAX", "left < 0 ? 0u : UINT32_MAX", "Conv_4",
+        "a border of -1 sets bits beyond the last channel",
+    ),
+    Mutant(
+        "border of the opposite sign", _INTEGERS, BCONV,
+        "x[k] = pad_value < 0 ? all : 0u;", "x[k] = pad_value > 0 ? all : 0u;", "Conv_4",
+        "a wrong padding value",
+    ),
+    Mutant(
+        "border of 0 counted as taps", _R2B, BCONV,
+        "int32_t taps = inside * channels;", "int32_t taps = all * channels;", "Conv_4",
+        "zero padding read as +1",
+    ),
+    Mutant(
+        "border of 0 taken for a value", _R2B, BCONV,
+        "layer->pad_value != 0 && inside < all) {", "layer->pad_value >= 0 && inside < all) {", "Conv_4",
+        "a border that takes part in the sum",
+    ),
+    Mutant(
+        "a word of weights repeated", _R2B, BCONV,
+        "popcount64(x[k] ^ w[i * stride + k])", "popcount64(x[k] ^ w[i * stride])", "Conv_4",
+        "the odd last word of a row",
+    ),
+    Mutant(
+        "weights of the first group for all", _INTEGERS, BCONV,
+        "layer->weights + group * outputs * all_words", "layer->weights", "Conv_13",
+        "groups ignored in the weights",
+    ),
+    Mutant(
+        "channels of the first group for all", _INTEGERS, BCONV,
+        "group * channels, channels, to", "0 * channels, channels, to", "Conv_13",
+        "groups ignored in the input",
+    ),
+    Mutant(
+        "dilation ignored", _INTEGERS, BCONV,
+        "const int32_t y = iy + ky * g->dilation_y;", "const int32_t y = iy + ky;", "Conv_13",
+        "rows of a dilated kernel side by side",
+    ),
+    Mutant(
+        "stride offset", _R2B, BCONV,
+        "oy * g->stride_y - g->pad_top;", "oy * g->stride_y - g->pad_top / g->stride_y;", "Conv_18",
+        "TFLite's SAME in place of torch's padding",
+    ),
+    Mutant(
+        "last output channel not computed", _R2B, BCONV,
+        "for (; o < outputs; o++)", "for (; o + 1 < outputs; o++)", "Conv_4",
+        "a tail of the blocks one short",
+    ),
+    Mutant(
+        "right border tap missed", _R2B, HEADER,
+        "taps.last = (size - origin + dilation - 1) / dilation;",
+        "taps.last = (size - origin - 1) / dilation;", "Conv_0",
+        "the tap at the last column of the map",
+    ),
+    Mutant(
+        "left border tap missed", _INTEGERS, BCONV,
+        "for (int32_t kx = tx.first; kx < tx.last; kx++)",
+        "for (int32_t kx = tx.first + (ix < 0); kx < tx.last; kx++)", "Conv_13",
+        "the first tap inside of a padded row",
+    ),
+    Mutant(
+        "last row not computed", _R2B, BCONV,
+        "oy < g->out_height", "oy + 1 < g->out_height", "Conv_4",
+        "a loop that ends early",
+    ),
+    Mutant(
+        "last row of a real convolution not computed", _R2B, FCONV,
+        "oy < g->out_height", "oy + 1 < g->out_height", "Conv_0",
+        "a loop that ends early",
+    ),
+    Mutant(
+        "last column not computed", _R2B, FCONV,
+        "r2b_epilogue_tile(epilogue, arena, pixel, tile);",
+        "if (ox + 1 < g->out_width || ox == 0) r2b_epilogue_tile(epilogue, arena, pixel, tile);",
+        "Conv_0", "a column that a block of columns leaves out",
+    ),
+    Mutant(
+        "taps together although dilated", _INTEGERS, FCONV,
+        "g->dilation_x == 1 && layer->groups == 1", "g->dilation_x == 1", "Conv_0",
+        "a fast path that forgets the groups",
+    ),
+    Mutant(
+        "bias of the first channels", _R2B, FCONV,
+        "layer->bias[first + i]", "layer->bias[i]", "Conv_0",
+        "a block's offset forgotten",
+    ),
+    Mutant(
+        "dense bias dropped", _R2B, DENSE,
+        " + layer->bias[o]", "", "Gemm_6",
+        "an optional input left out",
+    ),
+    Mutant(
+        "last input of a dense layer", _R2B, DENSE,
+        "for (; i < count; i++) sum", "for (; i + 1 < count; i++) sum", "Gemm_6",
+        "a tail one short",
+    ),
+    Mutant(
+        "maximum from zero", _POOLS, POOL,
+        "larger, -INFINITY, 0", "larger, 0.0f, 0", "MaxPool_3",
+        "a border of 0 wins over negative values",
+    ),
+    Mutant(
+        "mean's divisor", _POOLS, POOL,
+        "layer->count_pad ?", "!layer->count_pad ?", "AveragePool_6",
+        "count_include_pad reversed",
+    ),
+    Mutant(
+        "mean's divisor at corners", _POOLS, POOL,
+        "(ty.last - ty.first) * (tx.last - tx.first);", "(ty.last - ty.first) * g->kernel_x;", "AveragePool_6",
+        "the border of one axis counts",
+    ),
+    Mutant(
+        "map read without its pixel", _POOLS, MAP,
+        "input + pixel * layer->channels", "input + y * layer->channels", "BatchNormalization_0",
+        "a wrong index",
+    ),
+    Mutant(
+        "minimum of bits", _MOVES, BMAXPOOL,
+        "word &= input", "word |= input", "t9~step",
+        "a bit of 0 is +1: `or` for `and`",
+    ),
+    Mutant(
+        "a part one channel early", _MOVES, CONCAT,
+        "to += channels;", "to += channels - (i == 0);", "Concat_3",
+        "channel offset of a concatenation",
+    ),
+    Mutant(
+        "shuffle left out", _MOVES, GATHER,
+        "layer->fill : from[source]", "layer->fill : from[c]", "Reshape_6",
+        "channel order",
+    ),
+    Mutant(
+        "operands of a difference exchanged", _MOVES, PAIR,
+        "CALL(rsub, m - t)", "CALL(rsub, t - m)", "Conv_10",
+        "the order of an operator's inputs",
+    ),
+    Mutant(
+        "softmax over all channels but one", _MOVES, UNARY,
+        "        sum += tile[c];\n    }\n    for", "        sum += c > 0 ? tile[c] : 0.0f;\n    }\n    for", "Conv_10",
+        "a loop that starts late",
+    ),
+)  # fmt: skip
+
+GENERATED = (
+    Mutant(
+        "gate after PReLU", _R2B, MODEL,
+        r"(?<=step11_tile0_a, .b = r2b_net_step11_tile0_b},  // Conv_35_affine\n)(.*\n)(.*\n)", r"\2\1", "Conv_35",
+        "the order of an epilogue: it shows where a gate is negative",
+    ),
+    Mutant(
+        "skip before PReLU", _R2B, MODEL,
+        r"(.*R2B_TILE_PRELU.*// PRelu_27.*\n)(.*\n)", r"\2\1", "Conv_18",
+        "the order of an epilogue",
+    ),
+    Mutant(
+        "bits before the skip", _R2B, MODEL,
+        r"(.*R2B_TILE_ADD_MAP.*// Add_14.*\n)(.*\n)(.*\n)(.*R2B_TILE_BITS.*\n)", r"\4\1\2\3", "Conv_4",
+        "a tap on the wrong value of the chain",
+    ),
+    Mutant(
+        "pads of the other side", _INTEGERS, MODEL,
+        r"\.pad_top = 1, \.pad_left = 0", ".pad_top = 0, .pad_left = 1", "Conv_4",
+        "padding offsets exchanged",
+    ),
+    Mutant(
+        "strides exchanged", _INTEGERS, MODEL,
+        r"\.stride_y = 2, \.stride_x = 1", ".stride_y = 1, .stride_x = 2", "Conv_13",
+        "height and width exchanged",
+    ),
+    Mutant(
+        "border of 0 in place of +1", _INTEGERS, MODEL,
+        r"\.pad_value = 1\b", ".pad_value = 0", "Conv_13",
+        "a wrong padding value",
+    ),
+    Mutant(
+        "inverted comparisons left out", _INTEGERS, MODEL,
+        r" \.flip = \w+_step3_tile1_flip,", "", "Conv_13",
+        "polarity of negative gammas",
+    ),
+    Mutant(
+        "another upper bound", _POOLS, MODEL,
+        r"\.high = 6\.0f", ".high = 7.0f", "Conv_9",
+        "a clip bound",
+    ),
+    Mutant(
+        "count_include_pad lost", _POOLS, MODEL,
+        r"\.count_pad = 1", ".count_pad = 0", "AveragePool_5",
+        "an attribute ignored",
+    ),
+    Mutant(
+        "mean stored in another place", _R2B, MODEL,
+        r"(R2B_TILE_MEAN, \.at = )\d+(, .*ReduceMean_36)", r"\g<1>0\2", "Conv_18",
+        "an output written over another one",
+    ),
+    Mutant(
+        "a tensor's place in the table", _R2B, MODEL,
+        r"\{\d+(, \d+, R2B_BITS, .*t34_bits)", r"{0\1", "Conv_18",
+        "table and code disagree",
+    ),
+)  # fmt: skip

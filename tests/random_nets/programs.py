@@ -1,0 +1,198 @@
+"""Many generated programs in one executable, which compiles and starts once: executors for the Verifier.
+
+A request carries a whole arena and gets it back (tests/c/harness.c), so that all floats outside of a step's inputs are
+NaN before it, and every byte outside of its outputs and workspace must be as it was after it.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import r2b_edge.firmware_templates
+from r2b_edge import targets
+from r2b_edge.checking.executor import ExecutorStep, Values
+from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.c.render import render
+from r2b_edge.runners.process import ProcessChannel
+
+KERNELS = Path(r2b_edge.firmware_templates.__file__).parent / "kernels"
+HARNESS = Path(__file__).parent.parent / "c" / "harness.c"
+FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
+TIME_LIMIT_S = 60.0
+STEPS, BUFFERED = 0, 1
+"""Modes of harness.c: run steps in the arena; run everything from buffers of its own."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where programs run, and how they are built for it.
+
+    Args:
+        name: of the executor.
+        target: of the exporter.
+        compiler: its command.
+        kernel_flags: for the kernels.
+        model_flags: for the generated code, which holds tables only.
+        link_flags: for the link.
+        emulator: the command before the program.
+    """
+
+    name: str
+    target: str
+    compiler: str
+    kernel_flags: tuple[str, ...]
+    model_flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+    emulator: tuple[str, ...] = ()
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        return (self.compiler, *self.emulator[:1])
+
+
+_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+HOST = Machine("c-host", "host", "gcc", ("-O1", "-g", *_SANITIZE), ("-O0", *_SANITIZE), _SANITIZE)
+_PI = targets.load("rpi4")
+PI = Machine(
+    "c-qemu",
+    "rpi4",
+    f"{_PI.triple}-gcc",
+    ("-O3", *_PI.flags),
+    ("-O0", *_PI.flags),
+    ("-static",),
+    () if _PI.emulator is None else _PI.emulator.argv,
+)
+MACHINES = (HOST, PI)
+
+
+class Library:
+    """The kernels and the harness, compiled once for a machine."""
+
+    def __init__(self, machine: Machine, folder: Path) -> None:
+        self.machine = machine
+        self.objects = folder / machine.name
+        self.objects.mkdir()
+        sources = [*sorted(KERNELS.glob("*.c")), HARNESS]
+        flags = [*FLAGS, *machine.kernel_flags, f"-I{KERNELS}"]
+        _run([machine.compiler, *flags, "-c", *map(str, sources)], self.objects)
+        self.linked = [str(self.objects / f"{source.stem}.o") for source in sources]
+
+    def link(self, programs: Sequence[Program], folder: Path) -> Path:
+        """One executable with all programs, whose places in it are their order."""
+        folder.mkdir()
+        units = []
+        target = targets.load(self.machine.target)
+        for program in programs:
+            for path, content in render(program, target):
+                if path.startswith("model/"):
+                    (folder / Path(path).name).write_bytes(content)
+            # One unit a program: a compiler takes longer to start than to read one.
+            unit = folder / f"unit_{program.name}.c"
+            unit.write_text(f'#include "{program.name}.c"\n#include "{program.name}_weights.c"\n')
+            units.append(unit)
+        names = [f"r2b_{p.name}_model" for p in programs]
+        table = folder / "table.c"
+        table.write_text(
+            '#include "r2b.h"\n'
+            + "".join(f"extern const r2b_model {n};\n" for n in names)
+            + "extern const r2b_model *const test_models[];\nextern const uint32_t test_model_count;\n"
+            + f"const r2b_model *const test_models[] = {{{', '.join('&' + n for n in names)}}};\n"
+            + f"const uint32_t test_model_count = {len(names)};\n"
+        )
+        machine = self.machine
+        flags = [*FLAGS, *machine.model_flags, f"-I{KERNELS}", "-I."]
+        _run([machine.compiler, *flags, "-c", *(u.name for u in [*units, table])], folder)
+        objects = [f"{u.stem}.o" for u in [*units, table]]
+        _run(
+            [machine.compiler, *machine.link_flags, *objects, *self.linked, "-o", "program", "-lm"],
+            folder,
+        )
+        return folder / "program"
+
+
+def _run(argv: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+class Server:
+    """A running executable."""
+
+    def __init__(self, machine: Machine, program: Path) -> None:
+        self._channel = ProcessChannel([*machine.emulator, program])
+
+    def ask(self, index: int, mode: int, first: int, last: int, arena: bytes) -> bytes:
+        """The arena after a run of program `index`."""
+        deadline = time.monotonic() + TIME_LIMIT_S
+        self._channel.write(struct.pack("4I", index, mode, first, last) + arena, deadline)
+        answer = b""
+        while len(answer) < 4 + len(arena):
+            answer += self._channel.read(deadline)
+        (status,) = struct.unpack_from("I", answer)
+        assert status == 0, f"status {status}"
+        assert len(answer) == 4 + len(arena)
+        return answer[4:]
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class ArenaExecutor:
+    """One program of a server; see r2b_edge.checking.executor.Executor."""
+
+    def __init__(self, program: Program, index: int, server: Server) -> None:
+        self.program = program
+        self.index = index
+        self.server = server
+        value = {tensor.name: tensor.value for tensor in program.tensors}
+        self.steps = tuple(
+            ExecutorStep(
+                step.nodes,
+                tuple(value[n] for n in step.inputs),
+                tuple(value[n] for n in step.outputs),
+            )
+            for step in program.steps
+        )
+
+    def run_step(self, index: int, inputs: Values) -> Values:
+        """See Executor."""
+        step = self.program.steps[index]
+        before = self._filled(step.inputs, inputs)
+        after = self.server.ask(self.index, STEPS, index, index, before)
+        changed = np.frombuffer(before, np.uint8) != np.frombuffer(after, np.uint8)
+        tensors = [self.program.tensor[name] for name in step.outputs]
+        for offset, size in [*((t.offset, t.bytes) for t in tensors), *step.works]:
+            changed[offset : offset + size] = False
+        assert not changed.any(), f"step {index} writes at {np.flatnonzero(changed)[:8]}"
+        return self._read(step.outputs, after)
+
+    def run(self, inputs: Values) -> Values:
+        """See Executor: in the arena, and from buffers, which must give the same."""
+        before = self._filled(self.program.inputs, inputs)
+        last = len(self.program.steps) - 1
+        in_place, buffered = (
+            self._read(self.program.outputs, self.server.ask(self.index, mode, 0, last, before))
+            for mode in (STEPS, BUFFERED)
+        )
+        for name, value in in_place.items():
+            assert value.tobytes() == buffered[name].tobytes(), f"buffers change {name!r}"
+        return buffered
+
+    def _filled(self, names: Sequence[str], values: Values) -> bytes:
+        """An arena of NaNs with these tensors in it."""
+        arena = bytearray(b"\xff" * self.program.arena_bytes)
+        for name in names:
+            tensor = self.program.tensor[name]
+            arena[tensor.offset : tensor.offset + tensor.bytes] = tensor.pack(values[tensor.value])
+        return bytes(arena)
+
+    def _read(self, names: Sequence[str], arena: bytes) -> Values:
+        tensors = [self.program.tensor[name] for name in names]
+        return {t.value: t.unpack(arena[t.offset : t.offset + t.bytes]) for t in tensors}
