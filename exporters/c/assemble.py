@@ -9,7 +9,7 @@ import numpy as np
 from r2b_edge.exporters.c import pack
 from r2b_edge.exporters.c.constants import Constants
 from r2b_edge.exporters.c.kernels import Field
-from r2b_edge.exporters.c.layout import chw
+from r2b_edge.exporters.c.layout import BITS128, Layout, chw
 from r2b_edge.exporters.c.negotiate import Call
 from r2b_edge.exporters.c.program import Literal, ProgramStep, TileOp
 from r2b_edge.exporters.c.select import Group, Tile
@@ -31,6 +31,7 @@ def step(
     index: int,
     call: Call,
     types: Types,
+    layouts: Mapping[str, Layout],
     offsets: Mapping[str, int],
     works: Sequence[int],
     constants: Constants,
@@ -41,6 +42,7 @@ def step(
         index: of the step.
         call: the group and its kernel.
         types: of the tensors by name.
+        layouts: of the tensors.
         offsets: of the tensors in the arena.
         works: offsets of its workspaces.
         constants: takes the constants up.
@@ -88,7 +90,11 @@ def step(
             values["at"] = offsets[tile.operand or tile.result]
         if tile.kind == "MEAN":
             values["work"] = next(sums)
-        tiles.append(TileOp(tile.kind, values, tile.node.name if tile.node else tile.result))
+        kind = tile.kind
+        if kind == "BITS" and layouts[tile.result] is BITS128:
+            kind = "BITS128"
+            values["count"] = chw(y)[2]
+        tiles.append(TileOp(kind, values, tile.node.name if tile.node else tile.result))
 
     channels, height, width = chw(y)
     return ProgramStep(

@@ -131,7 +131,7 @@ def build_program(
         where = f"node {crowded!r}" if crowded else repr(graph.name)
         raise UnsupportedError(f"{where} has too many tensors for the C runtime's tables")
     steps = tuple(
-        step(i, call, types, offsets, works[i], constants) for i, call in enumerate(calls)
+        step(i, call, types, layouts, offsets, works[i], constants) for i, call in enumerate(calls)
     )
     tensors = tuple(
         ProgramTensor(n, values.get(n, n), types[n], layouts[n], offsets[n], sizes[n], i)
@@ -172,6 +172,7 @@ def _sources(calls: Sequence[Call]) -> Iterator[str]:
     """The files of the kernels, and of the functions that epilogues call."""
     for call in calls:
         yield call.kernel.source
+        yield from call.kernel.headers
         yield from (CALL_SOURCES[bool(t.by)] for t in call.group.tiles if t.kind == "CALL")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from r2b_edge.exporters.bits import words
 from r2b_edge.exporters.c import pack
-from r2b_edge.exporters.c.layout import BITS32, NHWC, Layout, chw
+from r2b_edge.exporters.c.layout import BITS32, BITS128, NHWC, Layout, chw
 from r2b_edge.graph.graph import Array, TensorType
 from r2b_edge.ops import (
     AvgPool,
@@ -85,6 +85,7 @@ class Kernel:
         alignment: of its tensors and of its workspace.
         over_read: bytes that it may read beyond the end of its input.
         several: True if it reads several tensors.
+        headers: files beside `source` that only it includes.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Kernel:
     alignment: int = 16
     over_read: int = 0
     several: bool = False
+    headers: tuple[str, ...] = ()
 
 
 def choose(
@@ -174,6 +176,43 @@ def _bconv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
         "pad_value": op.pad_value,
         "weights": pack.binary_weights(op.weight),
     }
+
+
+def _blocks_fits(op: Op, x: TensorType, y: TensorType) -> bool:
+    """Counts are 16 bits wide."""
+    assert isinstance(op, BinaryConv)
+    return op.groups == 1 and op.weight[0].size < 2**16 and op.pad_value in (-1, 0, 1)
+
+
+def _blocks_workspace(op: Op, x: TensorType, y: TensorType) -> int:
+    assert isinstance(op, BinaryConv)
+    outputs, channels, kernel_y, kernel_x = op.weight.shape
+    counts = 7 * 2 * align(outputs, pack.block_channels(channels))
+    constants = 18 * align(outputs, 8)
+    columns = 2 * align(chw(y)[2] + 8, 8) + 8 * chw(y)[2]
+    taps = 8 * kernel_y * kernel_x * -(-channels // 128)
+    return counts + constants + columns + taps
+
+
+def _blocks_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, BinaryConv)
+    return {
+        "window": window_fields(op.window, x, y),
+        "pad_value": op.pad_value,
+        "weights": pack.block_weights(op.weight),
+        "border": pack.border_counts(op.weight, op.pad_value) if op.pad_value else 0,
+    }
+
+
+def _repack_kernel(name: str, source: Layout, target: Layout) -> Kernel:
+    def fits(op: Op, x: TensorType, y: TensorType) -> bool:
+        assert isinstance(op, Repack)
+        return (op.source, op.target) == (source, target)
+
+    return Kernel(
+        name, Repack, "neon", "r2b_repack", "r2b_repack_bits.c",
+        source, (target,), _map_fields, lambda op, x, y: 0, fits, frozenset({"STORE"}),
+    )  # fmt: skip
 
 
 def _fconv_fits(op: Op, x: TensorType, y: TensorType) -> bool:
@@ -267,7 +306,8 @@ def _reshape_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
     }
 
 
-_OUT = (NHWC, BITS32)
+_OUT = (NHWC, BITS32, BITS128)
+"""What every kernel writes that runs r2b_epilogue_tile."""
 
 REGISTRY: tuple[Kernel, ...] = (
     Kernel(
@@ -292,7 +332,7 @@ REGISTRY: tuple[Kernel, ...] = (
     ),
     Kernel(
         "bmaxpool_portable", BinaryMaxPool, "portable", "r2b_pool", "r2b_bmaxpool_portable.c",
-        BITS32, _OUT, _pool_fields, lambda op, x, y: 0, tiles=frozenset({"STORE"}),
+        BITS32, (BITS32,), _pool_fields, lambda op, x, y: 0, tiles=frozenset({"STORE"}),
     ),
     Kernel(
         "reshape_portable", Reshape, "portable", "r2b_reshape", "r2b_reshape_portable.c",
@@ -318,5 +358,12 @@ REGISTRY: tuple[Kernel, ...] = (
         "select_portable", Select, "portable", "r2b_select", "r2b_select_portable.c",
         NHWC, _OUT, _select_fields, _tile_bytes, in_place=True, several=True,
     ),
+    Kernel(
+        "bconv_neon", BinaryConv, "neon", "r2b_bconv_blocks", "r2b_bconv_neon.c",
+        BITS128, _OUT, _blocks_fields, _blocks_workspace, _blocks_fits,
+        headers=("r2b_bconv_neon_loops.h", "r2b_bconv_neon_epilogue.h"),
+    ),
+    _repack_kernel("repack_bits128", BITS32, BITS128),
+    _repack_kernel("repack_bits32", BITS128, BITS32),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

@@ -103,6 +103,21 @@ def _decode_bits(data: bytes, c: int, h: int, w: int) -> Array:
     return np.asarray(unpack(np.frombuffer(data, dtype="<i4").reshape(h, w, words(c)), c))
 
 
+def _encode_chunks(values: Array) -> bytes:
+    height, width, channels = values.shape
+    lanes = pack_words(values < 0)
+    if channels <= 64:
+        lanes = np.tile(np.pad(lanes, [(0, 0), (0, 0), (0, 2 - words(channels))]), 2)
+    spare = -lanes.shape[2] % 4
+    padded = np.pad(lanes, [(0, 0), (0, 0), (0, spare)]).reshape(height, width, -1, 4)
+    return padded.transpose(0, 2, 1, 3).astype("<u4").tobytes()
+
+
+def _decode_chunks(data: bytes, c: int, h: int, w: int) -> Array:
+    lanes = np.frombuffer(data, dtype="<i4").reshape(h, -1, w, 4).transpose(0, 2, 1, 3)
+    return np.asarray(unpack(lanes.reshape(h, w, -1)[..., : words(c)], c))
+
+
 NHWC = Layout(
     name="nhwc",
     c_dtype="R2B_FLOAT32",
@@ -123,4 +138,16 @@ BITS32 = Layout(
     decode=_decode_bits,
 )
 
-LAYOUTS = (NHWC, BITS32)
+BITS128 = Layout(
+    name="bits128",
+    c_dtype="R2B_BITS",
+    c_layout="R2B_LAYOUT_BITS128",
+    bits=True,
+    size=lambda c, h, w: 16 * -(-c // 128) * h * w,
+    encode=_encode_chunks,
+    decode=_decode_chunks,
+)
+"""For vector registers: a row of the map holds a chunk of 128 channels of all its pixels, 16 bytes each, then the next
+chunk. Up to 64 channels are stored twice, so that one vector meets the weights of two output channels at once."""
+
+LAYOUTS = (NHWC, BITS32, BITS128)

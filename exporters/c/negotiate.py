@@ -70,9 +70,9 @@ def negotiate(
 
 
 def _reads(call: Call, types: dict[str, TensorType]) -> list[tuple[str, Layout]]:
-    operands = next(layout for layout in call.kernel.writes if not layout.bits)
     sources = [(name, call.kernel.reads) for name in call.group.sources]
-    return [*sources, *((name, operands) for name in call.group.operands)]
+    maps = [layout for layout in call.kernel.writes if not layout.bits]
+    return [*sources, *((name, maps[0]) for name in call.group.operands)]
 
 
 def _repack(name: str, copy: str, source: Layout, target: Layout) -> Group:

@@ -33,9 +33,12 @@ typedef enum {
 } r2b_dtype;
 
 typedef enum {
-    R2B_LAYOUT_NHWC = 0,    // shape {h, w, c}, c fastest; a vector is {1, 1, c}
-    R2B_LAYOUT_BITS32 = 1,  // shape {h, w, c}: uint32_t [h][w][ceil(c / 32)], channel c in bit c % 32 of
-                            // word c / 32; the bits beyond the last channel are 0
+    R2B_LAYOUT_NHWC = 0,     // shape {h, w, c}, c fastest; a vector is {1, 1, c}
+    R2B_LAYOUT_BITS32 = 1,   // shape {h, w, c}: uint32_t [h][w][ceil(c / 32)], channel c in bit c % 32 of
+                             // word c / 32; the bits beyond the last channel are 0
+    R2B_LAYOUT_BITS128 = 2,  // shape {h, w, c}: uint32_t [h][ceil(c / 128)][w][4], channel c in bit c % 32 of word
+                             // c / 32 % 4 of chunk c / 128; the bits beyond the last channel are 0. With up to 64
+                             // channels words 2 and 3 repeat words 0 and 1.
 } r2b_layout;
 
 // Where a tensor lies in the arena, and how.

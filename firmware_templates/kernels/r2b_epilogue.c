@@ -13,19 +13,34 @@ float r2b_sigmoid(float x) {
     return x == x ? value : x;
 }
 
+// Channels first.. of a tile as one word of bits; those beyond the last channel are 0.
+static inline uint32_t pack_word(const r2b_tile_op *op, const float *restrict tile, int32_t channels, int32_t first) {
+    const float *restrict threshold = op->a + first;
+    const float *restrict t = tile + first;
+    uint32_t word = 0;
+    if (first + 32 <= channels) {
+        for (int32_t i = 0; i < 32; i++) word |= (uint32_t)(t[i] < threshold[i]) << i;
+    } else {
+        for (int32_t i = 0; first + i < channels; i++) word |= (uint32_t)(t[i] < threshold[i]) << i;
+    }
+    return word ^ (op->flip ? op->flip[first / 32] : 0u);
+}
+
 static void pack_bits(const r2b_tile_op *op, uint32_t *restrict words, const float *restrict tile, int32_t channels) {
-    const float *restrict threshold = op->a;
-    int32_t c = 0;
-    for (; c + 32 <= channels; c += 32) {
-        uint32_t word = 0;
-        for (int32_t i = 0; i < 32; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;
-        words[c / 32] = word ^ (op->flip ? op->flip[c / 32] : 0u);
+    for (int32_t c = 0; c < channels; c += 32) words[c / 32] = pack_word(op, tile, channels, c);
+}
+
+// `map` is the whole result, `pixel` counts row by row.
+static void pack_bits128(const r2b_tile_op *op, uint32_t *restrict map, int32_t pixel, const float *restrict tile,
+                         int32_t channels) {
+    const int32_t width = op->count;
+    const int32_t chunks = (channels + 127) / 128;
+    uint32_t *words = map + (pixel / width * chunks * width + pixel % width) * 4;
+    for (int32_t c = 0; c < 128 * chunks; c += 32) {
+        words[c / 32 % 4] = c < channels ? pack_word(op, tile, channels, c) : 0u;
+        if (c % 128 == 96) words += 4 * width;
     }
-    if (c < channels) {
-        uint32_t word = 0;
-        for (int32_t i = 0; c + i < channels; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;
-        words[c / 32] = word ^ (op->flip ? op->flip[c / 32] : 0u);
-    }
+    if (channels <= 64) memcpy(words - 4 * width + 2, words - 4 * width, 2 * sizeof *words);
 }
 
 void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, float *tile) {
@@ -76,6 +91,9 @@ void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pix
                 pack_bits(op, words + pixel * ((channels + 31) / 32), t, channels);
                 break;
             }
+            case R2B_TILE_BITS128:
+                pack_bits128(op, (uint32_t *)(void *)(arena + op->at), pixel, t, channels);
+                break;
             case R2B_TILE_CALL:
                 op->call(op, arena, pixel, t, channels);
                 break;

@@ -6,7 +6,8 @@
 //  - It allocates nothing, keeps no state and calls no libm; sizes are known when the model is generated.
 //  - It reads and writes the arena only. `input`, `at` and `work` are byte offsets in it; tensors and workspaces start
 //    at multiples of the model's arena_alignment (16 or more). Nothing is read beyond a tensor's last byte.
-//  - Its tensors lie as r2b.h says: maps as float32 NHWC or as BITS32. Integers (the dot products) are held as float32,
+//  - Its tensors lie as r2b.h says: maps as float32 NHWC, as BITS32 or as BITS128. Integers (the dot products) are held
+//  as float32,
 //    which is exact below 2^24.
 //  - Sizes are positive; every index fits in int32_t: the generator refuses an arena of 2^31 bytes.
 //  - `parallel` may be null. The portable kernels run on the calling thread, whatever it offers.
@@ -36,6 +37,7 @@ typedef enum {
     R2B_TILE_MUL_VECTOR,  // t *= operand[c], a gate
     R2B_TILE_STORE,       // result[pixel][c] = t
     R2B_TILE_BITS,        // result[pixel], BITS32: bit c = (t < a[c]) ^ bit c of flip
+    R2B_TILE_BITS128,     // the same, BITS128, of a map `count` pixels wide
     R2B_TILE_MEAN,        // result[c] = mean of t over all pixels; `work`: float [channels]
     R2B_TILE_CALL,        // t = call(t), one of the functions below: what is not called is not linked
 } r2b_tile_kind;
@@ -53,7 +55,7 @@ typedef struct r2b_tile_op {
     float high;            // +infinity where there is no bound
     uint32_t at;           // arena offset of the operand or of the result
     uint32_t work;         // arena offset of the row sums of a mean
-    int32_t count;         // CALL of stairs: thresholds of a channel
+    int32_t count;         // CALL of stairs: thresholds of a channel; BITS128: pixels of a row
     r2b_operand operand;   // CALL: how `a`, or the tensor at `at` where `a` is null, is read
     void (*call)(const struct r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
 } r2b_tile_op;
@@ -165,6 +167,37 @@ typedef struct {
 
 void r2b_bconv_portable(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                         const r2b_parallel *parallel);
+
+// The same on BITS128, with groups = 1 and at most 65535 taps. A block is the output channels whose weights for 16
+// bytes of input fill 128 bytes: 8 of them, or 16 where there are at most 64 input channels, each with 8 bytes then.
+typedef struct {
+    r2b_window window;
+    int32_t pad_value;
+    const uint32_t *weights;  // [blocks][kernel_y][ceil(in_channels / 128)][kernel_x][128 bytes]
+    const uint32_t *border;   // uint16_t [kernel_y][kernel_x][blocks][output channels of a block]: differing bits of a
+                              // tap that holds pad_value; null where that is 0
+    uint32_t input;           // BITS128
+    uint32_t work;  // uint16_t [blocks][7][output channels of a block] and [out_width + 8 up to 8], 144 bytes for
+                    // each 8 output channels, r2b_taps [out_width], int32_t [kernel_y][kernel_x][
+                    // ceil(in_channels / 128)][2]
+} r2b_bconv_blocks;
+
+void r2b_bconv_neon(const r2b_bconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                    const r2b_parallel *parallel);
+
+// A map of bits in another layout; the epilogue is one STORE, which says where. `work` is not used.
+typedef struct {
+    int32_t height;
+    int32_t width;
+    int32_t channels;
+    uint32_t input;
+    uint32_t work;
+} r2b_repack;
+
+void r2b_repack_bits128(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel);  // from BITS32
+void r2b_repack_bits32(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                       const r2b_parallel *parallel);  // from BITS128
 
 // Convolution in float32 with zero padding.
 typedef struct {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
-from r2b_edge.exporters.c.kernels import Kernel, Pixelwise
+from r2b_edge.exporters.c.kernels import Kernel, Pixelwise, Repack
 from r2b_edge.graph.graph import Array, Graph
 from r2b_edge.ops import (
     Add,
@@ -100,6 +101,43 @@ def binary_conv(b: Builder) -> str:
     bits = b.add(step(b, channels), b.input(1, channels, height, width))
     weight = b.signs(outputs, channels // groups, *w.kernel)
     return b.add(BinaryConv(weight, w, int(b.rng.integers(-1, 2)), groups), bits)
+
+
+def block_conv(b: Builder) -> str:
+    """No groups, wide maps and many channels: for kernels that work on tiles of pixels and blocks of channels.
+
+    Half of the windows are 3x3 with stride 1 or 2, most of them on maps that fill tiles of 7; the others are random.
+    """
+    channels = int(b.rng.choice([8, 31, 48, 64, 66, 128, 160, 256]))
+    if b.rng.random() < 0.05:
+        channels = 520
+    outputs = int(b.rng.choice([8, 16, 24, 40, 64, 136, int(b.rng.integers(1, 40))]))
+    height, width = int(b.rng.integers(1, 5)), int(b.rng.integers(1, 41))
+    if b.rng.random() < 0.5:
+        stride = int(b.rng.integers(1, 3))
+        out = int(b.rng.choice([7, 7, 21, 21, int(b.rng.integers(1, 22))]))
+        height, width = max(height, 3), max(stride * out - int(b.rng.integers(stride)), 3)
+        pads = tuple(int(p) for p in b.rng.integers(0, 2, size=4))
+        if b.rng.random() < 0.7:
+            pads = (1, 1, 1, 1)
+        w = Window((3, 3), (stride, stride), pads)
+    else:
+        w = window(b, height, width)
+    bits = b.add(step(b, channels), b.input(1, channels, height, width))
+    pad_value = int(b.rng.choice([-1, 0, 0, 1]))
+    return b.add(BinaryConv(b.signs(outputs, channels, *w.kernel), w, pad_value), bits)
+
+
+def repacked(b: Builder, convs: int = 1, pools: int = 2) -> str:
+    """Bits that kernels in blocks read (convolutions) and others (pools): the majority gets its layout."""
+    channels = int(b.rng.choice([32, 64, 128, int(b.rng.integers(1, 300))]))
+    bits = b.add(step(b, channels), b.input(1, channels, *size(b)))
+    one = Window((1, 1))
+    for _ in range(convs):
+        value = b.add(BinaryConv(b.signs(3, channels, 1, 1), one), bits)
+        b.graph.outputs.append(value)
+    b.graph.outputs += [b.add(BinaryMaxPool(one), bits) for _ in range(pools)]
+    return value
 
 
 def float_conv(b: Builder) -> str:
@@ -231,8 +269,16 @@ LAYERS: dict[type[Op], Callable[[Builder], str]] = {
     Select: select,
     BinaryMaxPool: binary_max_pool,
     Reshape: reshape,
+    Repack: repacked,
 }
 """A random layer for each class of op in the registry: its value, in a graph with its own inputs."""
+
+
+KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
+    "bconv_neon": block_conv,
+    "repack_bits32": functools.partial(repacked, convs=2, pools=1),
+}
+"""The same by name, for kernels that do not fit all layers of their op."""
 
 
 def call(b: Builder, value: str) -> str:
@@ -321,13 +367,38 @@ def epilogue(b: Builder, value: str) -> list[str]:
     ]
 
 
+def unit_epilogue(b: Builder, value: str) -> list[str]:
+    """What follows a convolution in a Real-to-Binary unit, each part there or not."""
+    kind = b.graph.type(value)
+    channels = kind.channels
+    some = b.rng.random(8) < 0.6
+    if some[0]:
+        offset = b.floats(channels) if some[1] else np.zeros(channels, np.float32)
+        value = b.add(ChannelAffine(b.floats(channels), offset), value)
+    if some[2]:
+        value = b.add(Mul(), value, b.input(1, channels))
+    if some[3]:
+        value = b.add(PReLU(2 * b.floats(channels)), value)
+    if some[4]:
+        value = b.add(Add(), value, b.input(*kind.shape))
+    outputs = []
+    if some[5]:  # and a reader, which decides their layout
+        reader = BinaryConv(b.signs(1, channels, 1, 1), Window((1, 1)))
+        outputs.append(b.add(reader, b.add(step(b, channels), value)))
+    if some[6]:
+        outputs.append(b.add(GlobalAvgPool(), value))
+    return [*outputs, *([value] if some[7] or not outputs else [])]
+
+
 def layers(kernel: Kernel, seed: int) -> Graph:
     """A graph of independent random layers of a kernel's op."""
     b = Builder(seed)
     outputs: list[str] = []
-    for _ in range(LAYERS_A_KERNEL):
-        outputs += epilogue(b, LAYERS[kernel.op](b))
-    return b.done(*outputs)
+    for i in range(LAYERS_A_KERNEL):
+        value = KERNEL_LAYERS.get(kernel.name, LAYERS[kernel.op])(b)
+        of_a_unit = kernel.name == "bconv_neon" and i % 2
+        outputs += (unit_epilogue if of_a_unit else epilogue)(b, value)
+    return b.done(*dict.fromkeys([*b.graph.outputs, *outputs]))
 
 
 def real_to_binary(channels: int = 8, units: int = 2, size: int = 8, swap: bool = False) -> Graph:
@@ -394,3 +465,9 @@ NETS = {
     "echo": echo(),
 }
 """Whole nets, by the name of their program."""
+
+BLOCK_SEEDS = {"bconv_neon_a": 201, "bconv_neon_b": 202, "bconv_neon_c": 203}
+"""Further layers of bconv_neon, which has 20 loops: by the program's name."""
+
+AARCH64_NETS = ("net_neon", "wide_neon")
+"""The same nets with the kernels of family neon."""

@@ -10,7 +10,7 @@ from r2b_edge.exporters.c import Program, build_program
 from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
 from r2b_edge.graph.graph import Graph
 
-from .cases import NETS, layers
+from .cases import AARCH64_NETS, BLOCK_SEEDS, NETS, layers
 from .harness import TOOLCHAINS, Models, Target, Toolchain
 from .watch import GUARD
 
@@ -23,23 +23,44 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
 
 
-def _program_of(kernel: Kernel) -> tuple[Graph, Program]:
-    graph = layers(kernel, seed=REGISTRY.index(kernel))
+def _program_of(kernel: Kernel, name: str = "", seed: int = 0) -> tuple[Graph, Program]:
+    graph = layers(kernel, seed or REGISTRY.index(kernel))
     target = Target(families=tuple(dict.fromkeys([kernel.family, "portable"])))
     others = [k for k in REGISTRY if k != kernel]
-    name = f"layers_{kernel.name}"
+    name = f"layers_{name or kernel.name}"
     return graph, build_program(graph, target, name, {}, (kernel, *others), GUARD)
 
 
 @pytest.fixture(scope="session")
 def programs() -> Programs:
-    """Random layers by their kernel's name; nets by their own, and once more as <name>_guarded: see watch.py."""
+    """Random layers by their kernel's name; nets by their own, and once more as <name>_guarded: see watch.py.
+
+    Nets of the portable family; net_neon and wide_neon are for AArch64.
+    """
     made = {kernel.name: _program_of(kernel) for kernel in REGISTRY}
     for name, graph in NETS.items():
         made[name] = graph, build_program(graph, Target(), name, {})
         guarded = f"{name}_guarded"
         made[guarded] = graph, build_program(graph, Target(), guarded, {}, guard=GUARD)
+    blocks = next(kernel for kernel in REGISTRY if kernel.name == "bconv_neon")
+    made |= {name: _program_of(blocks, name, seed) for name, seed in BLOCK_SEEDS.items()}
+    for name in AARCH64_NETS:
+        target = Target(families=("neon", "portable"))
+        graph = NETS[name.removesuffix("_neon")]
+        made[name] = graph, build_program(graph, target, name, {}, guard=GUARD)
     return made
+
+
+def families_of(program: Program) -> set[str]:
+    """Of the kernels that a program calls."""
+    family = {kernel.name: kernel.family for kernel in REGISTRY}
+    return {family[step.kernel] for step in program.steps}
+
+
+def require_in(models: Models, program: Program) -> None:
+    """Skip where a program needs instructions that the toolchain does not have."""
+    if program.name not in models.names:
+        pytest.skip("for another architecture")
 
 
 @pytest.fixture(scope="session", params=TOOLCHAINS, ids=lambda t: t.name)
@@ -49,8 +70,9 @@ def models(
     tmp_path_factory: pytest.TempPathFactory,
     require_tool: Callable[..., None],
 ) -> Models:
-    """One executable with all of them, by toolchain."""
+    """One executable with all that a toolchain has the instructions for, by toolchain."""
     toolchain: Toolchain = request.param
     require_tool(*toolchain.tools)
     folder = tmp_path_factory.mktemp(toolchain.name)
-    return Models([program for _, program in programs.values()], toolchain, folder)
+    able = [p for _, p in programs.values() if families_of(p) <= set(toolchain.families)]
+    return Models(able, toolchain, folder)

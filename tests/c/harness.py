@@ -73,6 +73,7 @@ class Toolchain:
     compiler: str
     flags: tuple[str, ...]
     emulator: tuple[str, ...] = ()
+    families: tuple[str, ...] = ("portable",)
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -88,6 +89,7 @@ TOOLCHAINS = (
         "aarch64-linux-gnu-gcc",
         ("-O3", "-mcpu=cortex-a72", "-static"),
         ("qemu-aarch64", "-cpu", "cortex-a72"),
+        ("neon", "portable"),
     ),
 )
 
@@ -128,6 +130,7 @@ class Models:
 
     def __init__(self, programs: Sequence[Program], toolchain: Toolchain, folder: Path) -> None:
         self._toolchain = toolchain
+        self.names = frozenset(p.name for p in programs)
         self._index = {p.name: i for i, p in enumerate(programs)}
         sources: dict[Path, None] = {}
         for program in programs:

@@ -11,7 +11,8 @@ from r2b_edge.graph.graph import Array, Graph
 from r2b_edge.graph.interpret import run
 from r2b_edge.ops import BinaryMaxPool
 
-from .cases import LAYERS, LAYERS_A_KERNEL, NETS, random_inputs
+from .cases import AARCH64_NETS, BLOCK_SEEDS, LAYERS, LAYERS_A_KERNEL, NETS, random_inputs
+from .conftest import require_in
 from .harness import Models
 from .watch import filled, request
 
@@ -37,24 +38,27 @@ def test_every_op_of_the_registry_has_random_layers() -> None:
 @pytest.mark.parametrize("kernel", REGISTRY, ids=lambda k: k.name)
 def test_kernel(kernel: Kernel, models: Models, programs: dict[str, tuple[Graph, Program]]) -> None:
     graph, program = programs[kernel.name]
+    require_in(models, program)
     own = sum(step.kernel == kernel.name for step in program.steps)
     assert own >= LAYERS_A_KERNEL, "random layers reach other kernels, or are taken apart"
     check_steps(graph, program, models)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", [*NETS, *AARCH64_NETS, *BLOCK_SEEDS])
 def test_net_step_by_step(
     name: str, models: Models, programs: dict[str, tuple[Graph, Program]]
 ) -> None:
+    require_in(models, programs[name][1])
     check_steps(*programs[name], models)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", [*NETS, *AARCH64_NETS])
 def test_net_as_a_whole(
     name: str, models: Models, programs: dict[str, tuple[Graph, Program]]
 ) -> None:
     """r2b_run with buffers, and all steps in place, give what the steps give one by one."""
     graph, program = programs[name]
+    require_in(models, program)
     inputs = random_inputs(graph, seed=5)
     arena = filled(program, graph.inputs, inputs)
     last = len(program.steps) - 1

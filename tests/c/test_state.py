@@ -46,7 +46,9 @@ def test_nothing_is_written_but_the_arena(
     for path, content in render(program, Target()):
         if path.startswith("model/"):
             (tmp_path / Path(path).name).write_bytes(content)
-    sources = [*sorted(KERNELS.glob("*.c")), tmp_path / "net.c", tmp_path / "net_weights.c"]
+    aarch64 = compiler.startswith("aarch64")
+    kernels = [k for k in sorted(KERNELS.glob("*.c")) if aarch64 or not k.stem.endswith("_neon")]
+    sources = [*kernels, tmp_path / "net.c", tmp_path / "net_weights.c"]
     assert writable(compiler, tmp_path, sources) == {}
 
 

@@ -111,8 +111,8 @@ BUGS = {
     ),
     "bits are stored one word too far": (
         "r2b_epilogue.c",
-        "    if (c < channels) {\n        uint32_t word = 0;\n",
-        "    if (c <= channels) {\n        uint32_t word = 0;\n        words[c / 32 + 1] = 0;\n",
+        "for (int32_t c = 0; c < channels; c += 32) words[c / 32] = ",
+        "words[(channels + 31) / 32] = 0;\n    for (int32_t c = 0; c < channels; c += 32) words[c / 32] = ",
     ),
     "a mean clears more of its workspace than it has": (
         "r2b_epilogue.c",

@@ -25,25 +25,23 @@ _R2B, _INTEGERS, _POOLS, _MOVES = "real_to_binary", "integers", "pools", "moves"
 KERNELS = (
     Mutant(
         "tie of an integer flipped", _INTEGERS, EPILOGUE,
-        "tile[c + i] < threshold[c + i]", "tile[c + i] <= threshold[c + i]", "Conv_9",
+        "t[i] < threshold[i]", "t[i] <= threshold[i]", "Conv_9",
         "sign(0) taken for -1", count=2,
     ),
     Mutant(
         "tie of a real flipped", _R2B, EPILOGUE,
-        "tile[c + i] < threshold[c + i]", "tile[c + i] <= threshold[c + i]", "Conv_4",
+        "t[i] < threshold[i]", "t[i] <= threshold[i]", "Conv_4",
         "> for >=, where a tie is rare", count=2,
     ),
     Mutant(
         "flip bits ignored in the last word", _INTEGERS, EPILOGUE,
-        "i < channels; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;\n"
-        "        words[c / 32] = word ^ (op->flip ? op->flip[c / 32] : 0u);",
-        "i < channels; i++) word |= (uint32_t)(tile[c + i] < threshold[c + i]) << i;\n"
-        "        words[c / 32] = word;", "Conv_0",
+        "return word ^ (op->flip ? op->flip[first / 32] : 0u);",
+        "return word ^ (op->flip && first + 32 <= channels ? op->flip[first / 32] : 0u);", "Conv_0",
         "polarity of a negative gamma, in the tail only",
     ),
     Mutant(
         "last channel's bit not written", _R2B, EPILOGUE,
-        "c + i < channels; i++", "c + i + 1 < channels; i++", "Conv_0",
+        "first + i < channels; i++", "first + i + 1 < channels; i++", "Conv_0",
         "channel tail one short",
     ),
     Mutant(

@@ -72,7 +72,8 @@ def assert_lifetimes(onnx: Path, sample: np.ndarray, toolchain: Toolchain, folde
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "arena_limit", "saving"),
-    [("r2b_cifar10.pt2", 84 << 10, 13.0), ("r2b_cifar10_small.pt2", 48 << 10, 12.5)],
+    # NEON's rows of 128 bits hold up to 64 channels twice: 2 to 3 KB more than the portable layout's 84,480 and 46,464.
+    [("r2b_cifar10.pt2", 85 << 10, 13.0), ("r2b_cifar10_small.pt2", 49 << 10, 12.4)],
 )
 def test_trained_network(
     file: str, arena_limit: int, saving: float, tmp_path: Path, require_lce: None, rpi4_tools: None

@@ -19,6 +19,7 @@ import r2b_edge.firmware_templates
 from r2b_edge import targets
 from r2b_edge.checking.executor import ExecutorStep, Values
 from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.render import render
 from r2b_edge.runners.process import ProcessChannel
 
@@ -79,7 +80,9 @@ class Library:
         self.machine = machine
         self.objects = folder / machine.name
         self.objects.mkdir()
-        sources = [*sorted(KERNELS.glob("*.c")), HARNESS]
+        families = targets.load(machine.target).families
+        others = {kernel.source for kernel in REGISTRY if kernel.family not in families}
+        sources = [*(c for c in sorted(KERNELS.glob("*.c")) if c.name not in others), HARNESS]
         flags = [*FLAGS, *machine.kernel_flags, f"-I{KERNELS}"]
         _run([machine.compiler, *flags, "-c", *map(str, sources)], self.objects)
         self.linked = [str(self.objects / f"{source.stem}.o") for source in sources]

@@ -1,0 +1,1 @@
+"""What kernels and networks cost, in emulated instructions."""
