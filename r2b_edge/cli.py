@@ -174,6 +174,18 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
     help="Fail unless N layers, or all whose name matches, are binary.",
 )
 @click.option("--name", help="The model's name in C.")
+@click.option(
+    "--max-flash",
+    metavar="BYTES",
+    type=click.IntRange(min=1),
+    help="Fail if its code and constants take more.",
+)
+@click.option(
+    "--max-ram",
+    metavar="BYTES",
+    type=click.IntRange(min=1),
+    help="Fail if its arena and stack take more.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder that is not an earlier export.")
 @as_json
 def export(
@@ -184,6 +196,8 @@ def export(
     out: Path | None,
     require_binary: int | str | None,
     name: str | None,
+    max_flash: int | None,
+    max_ram: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -194,7 +208,7 @@ def export(
     from r2b_edge.pipeline import ExportOptions, default_folder
     from r2b_edge.pipeline import export as run
 
-    options = ExportOptions(load, name, force, require_binary, binarize_weights)
+    options = ExportOptions(load, name, force, require_binary, binarize_weights, max_flash, max_ram)
     with _stages() as stage:
         result = run(model, target=target, out=out, options=options, progress=stage)
     _answer(result, as_json)

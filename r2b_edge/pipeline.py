@@ -26,6 +26,7 @@ from r2b_edge.graph.spec import verify
 from r2b_edge.passes.required import require_binary
 from r2b_edge.report.collect import Artifacts, Measured, collect
 from r2b_edge.report.model import Report
+from r2b_edge.toolchain.budget import Budget, refuse_excess, refuse_linked
 from r2b_edge.version import __version__
 
 Progress = Callable[[str], None]
@@ -50,6 +51,8 @@ class ExportOptions:
             name matches this pattern (see fnmatch).
         binarize_weights: replace the real weights of layers with a binary input by their signs, times the mean of
             their magnitudes.
+        max_flash: refuse a model whose code and constants take more bytes.
+        max_ram: refuse a model whose arena and stack take more bytes.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -57,6 +60,8 @@ class ExportOptions:
     force: bool = False
     require_binary: int | str | None = None
     binarize_weights: bool = False
+    max_flash: int | None = None
+    max_ram: int | None = None
 
 
 def export(
@@ -86,6 +91,7 @@ def export(
     """
     options = options or ExportOptions()
     board = targets.load(target)
+    budget = Budget(options.max_flash, options.max_ram)
     stem = shown_name(model)
     name = c_name(options.name, stem)
     out = Path(out) if out is not None else default_folder(name, target)
@@ -106,12 +112,15 @@ def export(
         (folder / "model.tflite").write_bytes(convert(graph).data)
         progress("writing c/")
         program = program_of(graph, board, name, loaded.sha256)
+        refuse_excess(program, board, budget)
         c_exporter.write(program, board, folder / "c")
         progress(f"building for {target}")
         measured = _measure(folder / "c", board)
         progress("writing the report")
         artifacts = Artifacts(stem, loaded, onnx_path, (folder / "model.tflite").stat().st_size)
         result = collect(artifacts, graph, program, board, measured)
+        memory, unknown = result.memory, "; ".join(measured.notes)
+        refuse_linked(memory.flash_bytes, memory.ram_bytes, budget, unknown)
         report.write(result, folder)
     return result
 

@@ -44,6 +44,9 @@ PACKAGES=(
     "ca-certificates       /etc/ssl/certs/ca-certificates.crt"
     "qemu-user             qemu-aarch64"
     "gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc"
+    "qemu-system-arm       qemu-system-arm"
+    "gcc-arm-none-eabi     arm-none-eabi-gcc"
+    "libnewlib-arm-none-eabi /usr/lib/arm-none-eabi/newlib/libc.a"
 )
 # On Arm the native C library serves; elsewhere the cross compiler only recommends its own.
 [ "$(uname -m)" = aarch64 ] || PACKAGES+=("libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h")

@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from typing import Annotated, Literal
 
@@ -24,6 +25,14 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Triple = Annotated[str, StringConstraints(pattern=r"^([a-z0-9_]+(-[a-z0-9_]+)+)?$")]
 Flag = Annotated[str, StringConstraints(pattern=r"^-[mfO][A-Za-z0-9_.+=-]*$")]
 Argument = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.,=:/+-]+$")]
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Use = Literal["code", "weights", "arena", "stack", "data"]
+
+ADDRESSES = 2**32
+"""Of a bare-metal target: beyond any address."""
+STORED: tuple[Use, ...] = ("code", "weights")
+WRITTEN: tuple[Use, ...] = ("arena", "stack", "data")
+"""What a bare-metal program keeps in flash, and what in RAM."""
 
 
 class _Table(BaseModel):
@@ -33,24 +42,29 @@ class _Table(BaseModel):
 class Memory(_Table):
     """A region of the target's memory; `origin` and `bytes` in bytes, `use` says what may lie there."""
 
-    name: Name
+    name: Region
     origin: Annotated[int, Field(ge=0)] = 0
     bytes: Annotated[int, Field(gt=0)]
-    use: tuple[Literal["code", "weights", "arena", "stack", "data"], ...]
+    use: tuple[Use, ...]
 
 
 class Emulator(_Table):
     """How this machine runs the target's programs.
 
     Attributes:
-        argv: the command before the program's path, the emulator's name first.
+        argv: the emulator's name, and what chooses the machine and its core. How a program is handed over
+            is the runners' affair.
         stand_in: the emulated core is not the target's own; a report names the command, and with it the core.
-        transport: how the program talks: "stdio" is its standard input and output.
+        transport: how the program talks: "stdio" is its standard input and output, "semihosting" are Arm's
+            semihosting calls, which a bare-metal program makes.
+        origins: where the emulated board has its memory, by the name of the target's region, where that is not
+            where the target has it. The sizes are the target's.
     """
 
     argv: Annotated[tuple[Argument, ...], Field(min_length=1)]
     stand_in: bool = False
-    transport: Literal["stdio"] = "stdio"
+    transport: Literal["stdio", "semihosting"] = "stdio"
+    origins: dict[Region, Annotated[int, Field(ge=0)]] = {}
 
 
 class Board(_Table):
@@ -65,30 +79,46 @@ class Target(_Table):
     Attributes:
         name: as on the command line, equal to the file's name.
         title: for people.
-        arch: "native" is the machine that this runs on, whatever it is.
+        arch: "native" is the machine that this runs on, whatever it is; "arm" are the Cortex-M.
         core: the processor core, as GCC's -mcpu names it ("native" for the host).
-        os: what the program runs on.
+        fpu: its floating-point unit, as GCC's -mfpu names it; None where there is none, or no choice of one.
+        os: what the program runs on; "none" is bare metal.
         triple: prefix of the cross-compiler's tools without the last dash; "" for the host's own.
         flags: compiler flags; only -m, -f and -O ones.
         families: kernel families, the most wanted first.
         clock_hz: of the core at full speed; None where it is not known.
         memory: regions, or for Linux the device's RAM.
+        stack_bytes: what a bare-metal program keeps free for its stack; None on Linux.
         emulator: None where the programs run on this machine itself.
         board: None where there is no board to reach.
     """
 
     name: Name
     title: str
-    arch: Literal["native", "aarch64"]
+    arch: Literal["native", "aarch64", "arm"]
     core: Name
-    os: Literal["linux"]
+    fpu: Name | None = None
+    os: Literal["linux", "none"]
     triple: Triple = ""
     flags: tuple[Flag, ...] = ()
     families: Annotated[tuple[Name, ...], Field(min_length=1)]
     clock_hz: Annotated[int, Field(gt=0)] | None = None
     memory: tuple[Memory, ...] = ()
+    stack_bytes: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     emulator: Emulator | None = None
     board: Board | None = None
+
+    def region(self, use: Use) -> Memory | None:
+        """The first region for this use; None where there is none."""
+        return next((memory for memory in self.memory if use in memory.use), None)
+
+    def emulated(self) -> Target:
+        """The target with its memory where the emulated board has it."""
+        origins = self.emulator.origins if self.emulator is not None else {}
+        moved = (
+            m.model_copy(update={"origin": origins.get(m.name, m.origin)}) for m in self.memory
+        )
+        return self.model_copy(update={"memory": tuple(moved)})
 
 
 def names() -> list[str]:
@@ -118,17 +148,57 @@ def parse(text: str, name: str) -> Target:
         raise InputError(f"target file {name}.toml: {where}: {_fault(first)}") from error
     if target.name != name:
         raise InputError(f'target file {name}.toml names itself "{target.name}"')
+    for what, hint in _contradictions(target):
+        raise InputError(f"target file {name}.toml: {what}", hint)
+    return target
+
+
+def _contradictions(target: Target) -> Iterator[tuple[str, str]]:
+    """What in a target does not go together, and what would help."""
     if (target.arch == "native") != (target.triple == ""):
-        raise InputError(
-            f'target file {name}.toml: arch "{target.arch}" and triple "{target.triple}"'
+        yield f'arch "{target.arch}" and triple "{target.triple}"', ""
+    bare = target.os == "none"
+    if bare != (target.arch == "arm") or bare != target.triple.endswith("-none-eabi"):
+        yield (
+            f'os "{target.os}", arch "{target.arch}" and triple "{target.triple}"',
+            'bare metal is "none", "arm" and "arm-none-eabi"',
         )
+    if target.fpu is not None and f"-mfpu={target.fpu}" not in target.flags:
+        yield f'fpu "{target.fpu}" and flags without "-mfpu={target.fpu}"', ""
     emulator = target.emulator
     if emulator is not None and (target.core in emulator.argv) == emulator.stand_in:
-        raise InputError(
-            f'target file {name}.toml: core "{target.core}" and emulator "{" ".join(emulator.argv)}"',
+        yield (
+            f'core "{target.core}" and emulator "{" ".join(emulator.argv)}"',
             "stand_in = true says that the emulator has another core, and only that",
         )
-    return target
+    if emulator is not None and bare != (emulator.transport == "semihosting"):
+        yield f'os "{target.os}" and emulator.transport "{emulator.transport}"', ""
+    if bare != (target.stack_bytes is not None):
+        yield f'os "{target.os}" and stack_bytes', "bare metal needs it, and nothing else"
+    for region in emulator.origins if emulator is not None else ():
+        if region not in {memory.name for memory in target.memory}:
+            yield f'emulator.origins: there is no region "{region}"', ""
+    if bare:
+        yield from _bare_memory(target)
+        yield from _bare_memory(target.emulated())
+
+
+def _bare_memory(target: Target) -> Iterator[tuple[str, str]]:
+    """A linker script has one region for all that is stored, one for all that is written, and they lie apart."""
+    for uses in (STORED, WRITTEN):
+        holders = [m for m in target.memory if set(m.use) & set(uses)]
+        if len(holders) != 1 or set(holders[0].use) != set(uses):
+            yield (
+                f"memory: {len(holders)} regions for {', '.join(uses)}",
+                "bare metal has one region for these, and for nothing else",
+            )
+    end = 0
+    for memory in sorted(target.memory, key=lambda m: m.origin):
+        if memory.origin < end or memory.origin + memory.bytes > ADDRESSES:
+            yield f"memory: region {memory.name} overlaps another, or ends beyond 4 GiB", ""
+        end = memory.origin + memory.bytes
+    if len({memory.name for memory in target.memory}) != len(target.memory):
+        yield "memory: two regions have the same name", ""
 
 
 def _fault(error: ErrorDetails) -> str:
@@ -149,6 +219,8 @@ def _fault(error: ErrorDetails) -> str:
             return "the list is empty"
         case "greater_than":
             return f"{given} is not above {limits['gt']}"
+        case "multiple_of":
+            return f"{given} is not a multiple of {limits['multiple_of']}"
         case "greater_than_equal":
             return f"{given} is below {limits['ge']}"
         case kind if kind in _WANTED:

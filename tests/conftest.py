@@ -17,6 +17,7 @@ import pytest
 
 import r2b_edge.firmware_templates
 from r2b_edge import targets
+from r2b_edge.exporters.c.project import generated_files, runner_files
 from r2b_edge.toolchain.build import Build, build
 
 TESTS = Path(__file__).parent
@@ -75,22 +76,17 @@ def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
             TEMPLATES / "kernels/r2b.c": "src/r2b.c",
             TESTS / "runners/tiny_model.h": "model/tiny.h",
             TESTS / "runners/tiny_model.c": "model/tiny.c",
-            **{file: f"runner/{file.name}" for file in (TEMPLATES / "project").glob("*.[ch]")},
+            **{TEMPLATES / file: f"runner/{Path(file).name}" for file in runner_files(target)},
         }.items():
             (c_dir / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, c_dir / place)
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES / "project"), undefined=jinja2.StrictUndefined
+            loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined
         )
-        for name in ("CMakeLists.txt", "toolchain.cmake"):
-            text = environment.get_template(f"{name}.j2").render(
-                model_name="tiny",
-                sources=["src/r2b.c", "model/tiny.c"],
-                triple=target.triple,
-                processor=target.arch,
-                flags=target.flags,
-            )
-            (c_dir / name).write_text(text)
+        tiny = {"model_name": "tiny", "sources": ["src/r2b.c", "model/tiny.c"]}
+        for name, path, values in generated_files(target):
+            text = environment.get_template(name).render(tiny | values)
+            (c_dir / path).write_text(text)
         return c_dir
 
     return make

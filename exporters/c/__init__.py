@@ -6,8 +6,9 @@ assemble and build (all of it into a frozen Program) | render (templates).
 
 from r2b_edge.exporters.c.build import Target, build_program, check_name
 from r2b_edge.exporters.c.program import Program, ProgramStep, ProgramTensor
+from r2b_edge.exporters.c.project import Platform
 from r2b_edge.exporters.c.render import write
 
 __all__ = [
-    "Program", "ProgramStep", "ProgramTensor", "Target", "build_program", "check_name", "write",
+    "Platform", "Program", "ProgramStep", "ProgramTensor", "Target", "build_program", "check_name", "write",
 ]  # fmt: skip

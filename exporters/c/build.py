@@ -37,7 +37,7 @@ RESERVED = frozenset({
 
 
 class Target(Protocol):
-    """What the exporter asks of a target."""
+    """What the choice of kernels asks of a target."""
 
     @property
     def name(self) -> str:
@@ -46,14 +46,6 @@ class Target(Protocol):
     @property
     def families(self) -> Sequence[str]:
         """Kernel families, the preferred one first."""
-
-    @property
-    def triple(self) -> str:
-        """The cross-compiler's prefix; "" for the host's own compiler."""
-
-    @property
-    def flags(self) -> Sequence[str]:
-        """Compiler flags."""
 
 
 def check_name(name: str) -> str:

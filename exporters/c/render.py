@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import jinja2
 import numpy as np
 
 from r2b_edge.errors import InputError
-from r2b_edge.exporters.c.build import Target
 from r2b_edge.exporters.c.layout import chw
 from r2b_edge.exporters.c.program import Constant, Program, ProgramTensor
+from r2b_edge.exporters.c.project import Platform, generated_files, runner_files
 from r2b_edge.graph.graph import Array
 
 PER_LINE = 8
 
 
-def write(program: Program, target: Target, out: Path) -> None:
+def write(program: Program, target: Platform, out: Path) -> None:
     """Write the C project.
 
     Args:
         program: what to write.
-        target: gives the cross-compiler and its flags.
+        target: gives the cross-compiler and its flags, and the memory map of bare metal.
         out: the folder, made if it is missing.
 
     Raises:
@@ -40,7 +39,7 @@ def write(program: Program, target: Target, out: Path) -> None:
         raise InputError(f"cannot write the C project: {error}") from error
 
 
-def render(program: Program, target: Target) -> Iterator[tuple[str, bytes]]:
+def render(program: Program, target: Platform) -> Iterator[tuple[str, bytes]]:
     """Every file of the project: its path in it and its content. The same program gives the same bytes."""
     templates = files("r2b_edge.firmware_templates")
     kernels = templates / "kernels"
@@ -48,9 +47,9 @@ def render(program: Program, target: Target) -> Iterator[tuple[str, bytes]]:
         yield f"include/{name}", (kernels / name).read_bytes()
     for name in program.sources:
         yield f"src/{name}", (kernels / name).read_bytes()
-    for file in _sorted(templates / "project"):
-        if file.name.endswith((".c", ".h")):
-            yield f"runner/{file.name}", file.read_bytes()
+    for path in runner_files(target):
+        file = templates / path
+        yield f"runner/{file.name}", file.read_bytes()
     yield "LICENSE", (templates / "LICENSE").read_bytes()
 
     name = program.name
@@ -61,9 +60,7 @@ def render(program: Program, target: Target) -> Iterator[tuple[str, bytes]]:
         "index_of": {t.name: t.index for t in program.tensors},
         "model_name": name,
         "sources": sources,
-        "triple": target.triple,
-        "processor": target.triple.split("-")[0],
-        "flags": list(target.flags),
+        "os": target.os,
     }
     for template, path in (
         ("model/model.h.j2", f"model/{name}.h"),
@@ -71,15 +68,14 @@ def render(program: Program, target: Target) -> Iterator[tuple[str, bytes]]:
         ("model/weights.h.j2", f"model/{name}_weights.h"),
         ("model/weights.c.j2", f"model/{name}_weights.c"),
         ("model/README.md.j2", "README.md"),
-        ("project/CMakeLists.txt.j2", "CMakeLists.txt"),
-        ("project/toolchain.cmake.j2", "toolchain.cmake"),
     ):
-        environment = _environment(trim=template.startswith("model/"))
-        yield path, environment.get_template(template).render(values).encode("utf-8")
+        yield path, _rendered(template, values, trim=True)
+    for template, path, more in generated_files(target):
+        yield path, _rendered(template, values | more, trim=False)
 
 
-def _sorted(folder: Traversable) -> list[Traversable]:
-    return sorted(folder.iterdir(), key=lambda file: file.name)
+def _rendered(template: str, values: Mapping[str, object], trim: bool) -> bytes:
+    return _environment(trim).get_template(template).render(values).encode("utf-8")
 
 
 def _environment(trim: bool) -> jinja2.Environment:

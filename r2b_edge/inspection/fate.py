@@ -24,8 +24,6 @@ class Portable:
 
     name: str = "portable"
     families: tuple[str, ...] = ("portable",)
-    triple: str = ""
-    flags: tuple[str, ...] = ()
 
 
 @dataclass

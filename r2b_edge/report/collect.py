@@ -73,9 +73,22 @@ def collect(
         notes=(
             *artifacts.loaded.notes,
             *_remarks(graph.findings),
+            *_stand_in(board),
             *measured.notes,
         ),
     )
+
+
+def _stand_in(board: Target) -> list[str]:
+    """Where the checks run, if no emulator is the target itself."""
+    emulator = board.emulator
+    if emulator is None or (emulator.origins == {} and not emulator.stand_in):
+        return []
+    differs = "with another core" if emulator.stand_in else "of the same core"
+    return [
+        f"no emulator is a {board.name}: it is checked on a board {differs} ({' '.join(emulator.argv)}); "
+        "its memory and sizes are its own"
+    ]
 
 
 def _remarks(findings: Iterable[LayerFinding]) -> list[str]:

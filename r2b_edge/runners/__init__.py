@@ -33,9 +33,9 @@ def connect(url: str, target: Target, *, time_limit_s: float = TIME_LIMIT_S) -> 
         ToolMissingError: the emulator is not installed.
     """
     if url == "emulator" and target.emulator is not None:
-        from r2b_edge.runners.qemu_user import QemuUserDevice
+        from r2b_edge.runners.qemu import QemuDevice
 
-        return QemuUserDevice(target.emulator, time_limit_s)
+        return QemuDevice(target.emulator, time_limit_s)
     if url in ("emulator", "host"):
         from r2b_edge.runners.host import HostDevice
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from r2b_edge.errors import DeviceError, ToolMissingError
 from r2b_edge.runners import TIME_LIMIT_S
 from r2b_edge.runners.process import ProcessChannel
+from r2b_edge.runners.qemu import command
 from r2b_edge.runners.session import StreamSession
 from r2b_edge.targets import Target
 from r2b_edge.toolchain import elf, find
@@ -88,14 +89,7 @@ def count_instructions(
 
     # QEMU splits a plug-in's arguments at commas: plain file names, relative to the working folder.
     plugin = f"./{_PLUGIN},marker={marker:#x},out={_COUNTS}"
-    argv: list[str | Path] = [
-        qemu,
-        *target.emulator.argv[1:],
-        "-plugin",
-        plugin,
-        program.absolute(),
-    ]
-    channel = ProcessChannel(argv, cwd=folder)
+    channel = ProcessChannel(command(target.emulator, program, "-plugin", plugin), cwd=folder)
     with StreamSession(channel, time_limit_s) as session:
         for tensor, data in inputs.items():
             session.load(tensor, data)

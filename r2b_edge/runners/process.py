@@ -140,10 +140,10 @@ class ProcessChannel:
         return DeviceError(f"{self._name} {how}{self._last_words()}")
 
     def _last_words(self) -> str:
-        """What standard error says last (or a sanitizer's summary) behind ": "; "" where it says nothing."""
+        """What standard error says last (or what a sanitizer or QEMU calls fatal) behind ": "; "" for nothing."""
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 4096))
         lines = self._stderr.read().decode("utf-8", "replace").split("\n")
         texts = [printable(line.strip()) for line in lines]
-        summary = (text for text in texts if text.startswith("SUMMARY:"))
+        summary = (text for text in texts if text.startswith(("SUMMARY:", "qemu: fatal:")))
         last = next(summary, next((text for text in reversed(texts) if text), ""))
         return f": {last}" if last else ""

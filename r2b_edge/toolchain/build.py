@@ -11,13 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r2b_edge.errors import InputError, R2BError, ToolMissingError
+from r2b_edge.errors import InputError, MismatchError, R2BError, ToolMissingError
 from r2b_edge.targets import Target
 from r2b_edge.toolchain import find
 
 TIME_LIMIT_S = 900
-_TELLING = (re.compile(r"error: |undefined reference|cannot find "), re.compile(r"CMake Error"))
-"""The line that says what is wrong: the compiler's or the linker's own, else CMake's."""
+_TELLING = (re.compile(r"[Ee]rror: |undefined reference|cannot find "), re.compile(r"CMake Error"))
+"""The line that says what is wrong: the compiler's, the assembler's or the linker's own, else CMake's."""
+
+
+_OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
+"""What GNU ld says of a bare-metal program that is larger than the memory in its linker script."""
 
 
 class BuildError(R2BError):
@@ -63,6 +67,7 @@ def build(
     Raises:
         InputError: `c_dir` is no exported project, or cannot be sanitized.
         ToolMissingError: a tool is not installed, or cannot build even an empty program.
+        MismatchError: a program is larger than the target's memory.
         BuildError: the project does not compile; the log's last lines are a note.
     """
     for needed in ("CMakeLists.txt", "toolchain.cmake"):
@@ -98,6 +103,11 @@ def build(
         )
     jobs = str(os.cpu_count() or 1)
     if _run([cmake, "--build", build_dir.absolute(), "--parallel", jobs], log) != 0:
+        if excess := _excess(log):
+            raise MismatchError(
+                f"the linked program does not fit {target.name}: {excess}",
+                "take a smaller network, or a target with more memory",
+            )
         raise _failure(BuildError, f"the C project does not compile with {cc.version}", c_dir, log)
     return Build(
         runner=build_dir / "r2b_runner",
@@ -126,6 +136,14 @@ def _run(argv: Sequence[str | Path], log: Path) -> int:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _excess(log: Path) -> str:
+    """By how much the largest of the linked programs exceeds the target's memory regions; "" where none does."""
+    most: dict[str, int] = {}
+    for region, excess in _OVERFLOW.findall(log.read_text("utf-8", "replace")):
+        most[region] = max(most.get(region, 0), int(excess))
+    return ", ".join(f"{region} is {excess:,} bytes too small" for region, excess in most.items())
 
 
 def _failure(kind: type[R2BError], message: str, c_dir: Path, log: Path) -> R2BError:

@@ -36,17 +36,21 @@ def _open(file: Any, path: Path) -> Any:
 
 
 def symbol_address(path: Path, name: str) -> int:
-    """The address of the symbol `name` in the program at `path`.
+    """The address of the symbol `name` in the program at `path`; of a function, that of its first instruction.
 
     Raises:
         InputError: the file is no ELF program, or has no such symbol.
     """
     with path.open("rb") as file:
-        table = _open(file, path).get_section_by_name(".symtab")
+        program = _open(file, path)
+        table = program.get_section_by_name(".symtab")
         symbols = table.get_symbol_by_name(name) if table is not None else None
         if not symbols:
             raise InputError(f"{path} has no symbol {name}")
-        return int(symbols[0]["st_value"])
+        value = int(symbols[0]["st_value"])
+        # On Arm, bit 0 of a function's symbol says that its instructions are Thumb ones (ELF for the Arm Architecture).
+        thumb = program["e_machine"] == "EM_ARM" and symbols[0]["st_info"]["type"] == "STT_FUNC"
+        return value & ~1 if thumb else value
 
 
 def machine(path: Path) -> str:

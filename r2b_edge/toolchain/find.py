@@ -23,7 +23,9 @@ _PACKAGES = {
     "gcc": "gcc libc6-dev",
     "clang": "clang",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "qemu-aarch64": "qemu-user",
+    "qemu-system-arm": "qemu-system-arm",
 }
 
 
@@ -93,12 +95,17 @@ def c_compiler(target: Target, name: str | None = None) -> Compiler:
         name: "gcc" (the default), "clang", or one of these with a version, such as "gcc-13".
 
     Raises:
-        InputError: `name` is none of these.
+        InputError: `name` is none of these, or Clang for bare metal.
         ToolMissingError: it is not installed, or lacks the target's linker and C library.
     """
     wanted = re.fullmatch(r"(gcc|clang)(-\d+)?", "gcc" if name is None else name)
     if wanted is None:
         raise InputError(f"unknown compiler {name!r}", "use gcc, clang, or such as gcc-13")
+    if wanted[1] == "clang" and target.os == "none":
+        raise InputError(
+            f"target {target.name} is built with GCC only",
+            "Clang finds no C library for bare metal",
+        )
     prefix = f"{target.triple}-" if target.triple else ""
     if wanted[1] == "clang":
         if prefix:
@@ -107,7 +114,20 @@ def c_compiler(target: Target, name: str | None = None) -> Compiler:
     else:
         path = tool(f"{prefix}{wanted[0]}")
     tool(f"{prefix}ar")  # GCC runs without it, but no library can be made
+    if target.os == "none":
+        _bare_c_library(path)
     return Compiler("clang" if wanted[1] == "clang" else "gcc", path, version(path))
+
+
+def _bare_c_library(gcc: Path) -> None:
+    """A bare-metal GCC does without its C library until a program asks for it: better told at once."""
+    done = subprocess.run(
+        [gcc, "-print-file-name=libc.a"], capture_output=True, text=True, timeout=60, check=False
+    )
+    if not Path(done.stdout.strip()).is_absolute():
+        raise ToolMissingError(
+            f"{gcc.name} has no C library", "apt-get install libnewlib-arm-none-eabi"
+        )
 
 
 def generator() -> str:

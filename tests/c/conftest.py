@@ -10,8 +10,9 @@ from r2b_edge.exporters.c import Program, build_program
 from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
 from r2b_edge.graph.graph import Graph
 
-from .cases import AARCH64_NETS, BLOCK_SEEDS, NETS, layers
+from .cases import BLOCK_SEEDS, layers
 from .harness import TOOLCHAINS, Models, Target, Toolchain
+from .nets import AARCH64_NETS, NETS
 from .watch import GUARD
 
 Programs = dict[str, tuple[Graph, Program]]

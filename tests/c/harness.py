@@ -17,6 +17,7 @@ from r2b_edge.exporters.c.render import render
 from r2b_edge.graph.graph import Array, Graph, Origin, Tensor, TensorType
 from r2b_edge.graph.spec import verify
 from r2b_edge.ops import Op
+from r2b_edge.targets import Memory, Use
 
 HERE = Path(__file__).parent
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
@@ -30,6 +31,14 @@ class Target:
     families: tuple[str, ...] = ("portable",)
     triple: str = ""
     flags: tuple[str, ...] = ()
+    os: str = "linux"
+    stack_bytes: int | None = None
+
+    def region(self, use: Use) -> Memory | None:
+        return None
+
+    def emulated(self) -> Target:
+        return self
 
 
 @dataclass
@@ -67,17 +76,30 @@ class Builder:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler with its flags, and what runs its programs."""
+    """A compiler with its flags, what its programs need beside their sources, and what runs them."""
 
     name: str
     compiler: str
     flags: tuple[str, ...]
     emulator: tuple[str, ...] = ()
     families: tuple[str, ...] = ("portable",)
+    sources: tuple[Path, ...] = ()
 
     @property
     def tools(self) -> tuple[str, ...]:
         return (self.compiler, *self.emulator[:1])
+
+
+def _cortex_m(name: str, board: str, *flags: str) -> Toolchain:
+    """GCC for bare metal; standard input and output by semihosting (cortex_m.c), on one of Arm's MPS2 boards."""
+    silent = ("-display", "none", "-monitor", "none", "-serial", "none")
+    return Toolchain(
+        name,
+        "arm-none-eabi-gcc",
+        ("-O3", "-mthumb", *flags, "--specs=rdimon.specs", f"-T{HERE / 'cortex_m.ld'}"),
+        ("qemu-system-arm", "-M", board, *silent, "-semihosting-config", "enable=on", "-kernel"),
+        sources=(HERE / "cortex_m.c",),
+    )
 
 
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -91,6 +113,11 @@ TOOLCHAINS = (
         ("qemu-aarch64", "-cpu", "cortex-a72"),
         ("neon", "portable"),
     ),
+    _cortex_m(
+        "cortex-m4", "mps2-an386", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"
+    ),
+    # The code of a Cortex-M0, no FPU and no unaligned access, on a board that has memory for all test programs.
+    _cortex_m("cortex-m0", "mps2-an385", "-mcpu=cortex-m0", "-mfloat-abi=soft"),
 )
 
 
@@ -115,7 +142,7 @@ def compile_all(
 
     out.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(one, sources))
+        objects = list(pool.map(one, [*sources, *toolchain.sources]))
     _cc([toolchain.compiler, *toolchain.flags, *map(str, objects), "-o", str(out / "program")])
     return out / "program"
 

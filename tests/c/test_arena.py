@@ -9,9 +9,9 @@ import pytest
 from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.c.kernels import REGISTRY
 
-from .cases import AARCH64_NETS, NETS, random_inputs
 from .conftest import Programs, require_in
 from .harness import Models
+from .nets import AARCH64_NETS, NETS, random_inputs
 from .watch import (
     GUARD,
     PATTERNS,

@@ -11,9 +11,10 @@ from r2b_edge.graph.graph import Array, Graph
 from r2b_edge.graph.interpret import run
 from r2b_edge.ops import BinaryMaxPool
 
-from .cases import AARCH64_NETS, BLOCK_SEEDS, LAYERS, LAYERS_A_KERNEL, NETS, random_inputs
+from .cases import BLOCK_SEEDS, LAYERS, LAYERS_A_KERNEL
 from .conftest import require_in
 from .harness import Models
+from .nets import AARCH64_NETS, NETS, random_inputs
 from .watch import filled, request
 
 TOLERANCE = 1e-5

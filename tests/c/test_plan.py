@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from r2b_edge.exporters.c import build_program
 from r2b_edge.exporters.c.plan import Buffer, Takeover, plan, share
 
-from .cases import real_to_binary
 from .harness import Target
+from .nets import real_to_binary
 
 
 @st.composite

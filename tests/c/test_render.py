@@ -17,8 +17,8 @@ from r2b_edge.exporters.c.render import comment, number, render
 from r2b_edge.graph.graph import Graph, Node, Origin, Tensor
 from r2b_edge.ops import Clip, Sigmoid
 
-from .cases import real_to_binary
 from .harness import HERE, STRICT, TOOLCHAINS, Builder, Target, Toolchain, compile_all, run_program
+from .nets import real_to_binary
 
 GOLDEN = HERE / "golden"
 ORIGIN = {"tool": "r2b-edge 0", "model sha256": "0123", "target": "host", "options": "none"}

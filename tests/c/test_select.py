@@ -25,8 +25,8 @@ from r2b_edge.ops import (
     Window,
 )
 
-from .cases import real_to_binary
 from .harness import Builder, Target
+from .nets import real_to_binary
 
 POINT = Window((1, 1))
 

@@ -12,8 +12,8 @@ import pytest
 from r2b_edge.exporters.c import build_program
 from r2b_edge.exporters.c.render import render
 
-from .cases import NETS
 from .harness import Target
+from .nets import NETS
 
 KERNELS = Path(__file__).parents[2] / "firmware_templates" / "kernels"
 WRITABLE = re.compile(r"^ +\d+ (\.t?data\S*|\.t?bss\S*) +([0-9a-f]+) ", re.MULTILINE)

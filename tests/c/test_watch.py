@@ -11,9 +11,9 @@ from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.c.render import render
 
 from . import harness
-from .cases import random_inputs
 from .conftest import Programs
 from .harness import TOOLCHAINS, Models, Target
+from .nets import random_inputs
 from .watch import KEPT, NAN, READ, WRITTEN, Region, encode, filled, regions, results
 
 

@@ -15,12 +15,14 @@ from r2b_edge.toolchain.build import Build
 INPUTS = {0: struct.pack("<4f", 1.0, 2.0, 3.0, 4.0)}
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(
+    ("name", "compiler"), [("rpi4", "gcc"), ("rpi4", "clang"), ("stm32f405", "gcc")]
+)
 def test_counts_are_exact_and_repeat(
-    compiler: str, tiny_build: Callable[..., Build], tmp_path: Path
+    name: str, compiler: str, tiny_build: Callable[..., Build], tmp_path: Path
 ) -> None:
-    runner = tiny_build("rpi4", compiler).runner
-    target = targets.load("rpi4")
+    runner = tiny_build(name, compiler).runner
+    target = targets.load(name)
     # A comma in the folder's name must not end the plug-in's argument.
     first = count_instructions(runner, target, INPUTS, tmp_path / "a,b")
     second = count_instructions(runner, target, INPUTS, tmp_path / "c")

@@ -1,4 +1,4 @@
-"""The runner program itself, built for the host, for the host with sanitizers, and for a Pi in QEMU."""
+"""The runner itself, built for the host, for the host with sanitizers, for a Pi and for a bare board in QEMU."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ BUILDS: dict[str, dict[str, str | bool]] = {
     "host-clang": {"target_name": "host", "compiler": "clang"},
     "host-sanitized": {"target_name": "host", "sanitize": True},
     "rpi4": {"target_name": "rpi4"},
+    "stm32f405": {"target_name": "stm32f405"},
 }
 FOUR = struct.pack("<4f", 1.0, -2.0, 3.5, 0.0)
 

@@ -4,12 +4,23 @@
 #define TINY_OVERRUN 0
 #endif
 
+#ifndef TINY_FAULT
+#define TINY_FAULT 0
+#endif
+
+#ifndef TINY_HANG
+#define TINY_HANG 0
+#endif
+
 enum { COUNT = 4, STACK_USED = 5000 };
 
 static void twice(uint8_t *arena, const r2b_parallel *parallel) {
     const float *const in = (const float *)(const void *)arena;
     float *const out = (float *)(void *)(arena + 16);
     (void)parallel;
+    if (TINY_FAULT) __builtin_trap();
+    for (volatile int hang = TINY_HANG; hang != 0;) {
+    }
     for (int i = 0; i < COUNT; i++) out[i] = 2.0f * in[i];
 }
 

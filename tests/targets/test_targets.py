@@ -18,8 +18,32 @@ RPI4 = {
 }
 
 
+EMULATOR = '{argv = ["qemu-system-arm", "-cpu", "cortex-m4"], transport = "semihosting"'
+BARE = {
+    "name": '"x"',
+    "title": '"X"',
+    "arch": '"arm"',
+    "core": '"cortex-m4"',
+    "fpu": '"fpv4-sp-d16"',
+    "os": '"none"',
+    "triple": '"arm-none-eabi"',
+    "flags": '["-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16"]',
+    "families": '["portable"]',
+    "stack_bytes": "1024",
+    "memory": """[
+        {name = "flash", origin = 0x0800_0000, bytes = 4096, use = ["code", "weights"]},
+        {name = "ram", origin = 0x2000_0000, bytes = 4096, use = ["arena", "stack", "data"]},
+    ]""",
+    "emulator": EMULATOR + "}",
+}
+
+
 def toml(**changed: str) -> str:
     return "\n".join(f"{key} = {value}" for key, value in (RPI4 | changed).items())
+
+
+def bare(**changed: str) -> str:
+    return "\n".join(f"{key} = {value}" for key, value in (BARE | changed).items())
 
 
 @pytest.mark.parametrize("name", targets.names())
@@ -28,6 +52,10 @@ def test_every_shipped_target_is_valid(name: str) -> None:
     assert target.name == name
     assert target.families[-1] == "portable"  # the fallback that covers every op
     assert set(target.families) <= {kernel.family for kernel in REGISTRY}
+    if target.os == "none":
+        assert ("-mfloat-abi=hard" in target.flags) == (
+            target.fpu is not None or target.core == "cortex-m55"
+        )
     if target.arch != "native":
         assert target.emulator is not None
         assert f"-mcpu={target.core}" in target.flags
@@ -35,11 +63,25 @@ def test_every_shipped_target_is_valid(name: str) -> None:
 
 
 def test_the_promised_targets_are_shipped() -> None:
-    assert {"host", "rpi3", "rpi4", "rpi5", "rpi-zero-2w"} <= set(targets.names())
+    assert {
+        "host", "rpi3", "rpi4", "rpi5", "rpi-zero-2w", "microbit", "stm32f100", "stm32f405", "mps2-an385", "mps2-an386",
+        "mps2-an500", "mps2-an505", "corstone-300", "rp2040", "rp2350", "nrf52840", "stm32f746", "stm32h743",
+    } <= set(targets.names())  # fmt: skip
+
+
+def test_the_regions_of_bare_metal() -> None:
+    target = targets.load("stm32f405")
+    flash, ram = target.region("weights"), target.region("arena")
+    assert flash is not None
+    assert (flash.origin, flash.bytes) == (0x0800_0000, 1 << 20)
+    assert ram is not None
+    assert (ram.origin, ram.bytes) == (0x2000_0000, 128 << 10)
+    assert targets.load("host").region("code") is None
 
 
 def test_the_base_of_the_refusals_below_is_accepted() -> None:
     assert targets.parse(toml(), "x").core == "cortex-a72"
+    assert targets.parse(bare(), "x").core == "cortex-m4"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +114,87 @@ def test_a_wrong_file_is_refused_by_key(changed: dict[str, str], where: str) -> 
     assert where in str(caught.value)
 
 
+def test_an_emulated_board_has_its_memory_elsewhere() -> None:
+    target = targets.load("stm32h743")
+    there = target.emulated()
+    own, moved = target.region("data"), there.region("data")
+    assert own is not None
+    assert moved is not None
+    assert (own.origin, moved.origin) == (0x2400_0000, 0x2000_0000)
+    assert own.bytes == moved.bytes
+    stm32f405 = targets.load("stm32f405")
+    assert stm32f405.emulated() == stm32f405
+
+
+def regions(*memory: tuple[str, int, int, str]) -> str:
+    parts = [
+        f'{{name = "{n}", origin = {o}, bytes = {b}, use = [{use}]}}' for n, o, b, use in memory
+    ]
+    return f"[{', '.join(parts)}]"
+
+
+STORED, WRITTEN = '"code", "weights"', '"arena", "stack", "data"'
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"arch": '"aarch64"'}, 'os "none", arch "aarch64"'),
+        ({"os": '"linux"'}, 'os "linux", arch "arm"'),
+        ({"triple": '"arm-linux-gnueabihf"'}, 'triple "arm-linux-gnueabihf"'),
+        ({"fpu": '"fpv5-d16"'}, 'flags without "-mfpu=fpv5-d16"'),
+        ({"stack_bytes": "1020"}, "stack_bytes: 1020 is not a multiple of 8"),
+        (
+            {"emulator": '{argv = ["qemu-system-arm", "-cpu", "cortex-m4"]}'},
+            'os "none" and emulator.transport "stdio"',
+        ),
+        (
+            {"emulator": f"{EMULATOR}, origins = {{rom = 0}}}}"},
+            'emulator.origins: there is no region "rom"',
+        ),
+        (
+            {"emulator": f"{EMULATOR}, origins = {{ram = 0x0800_0fff}}}}"},
+            "region ram overlaps another",
+        ),
+        ({"memory": "[]"}, "0 regions for code, weights"),
+        ({"memory": regions(("flash", 0, 64, STORED))}, "0 regions for arena, stack, data"),
+        (
+            {"memory": regions(("a", 0, 64, STORED), ("b", 64, 64, STORED))},
+            "2 regions for code, weights",
+        ),
+        (
+            {"memory": regions(("a", 0, 64, STORED + ', "data"'), ("b", 64, 64, WRITTEN))},
+            "1 regions for code, weights",
+        ),
+        (
+            {"memory": regions(("a", 0, 65, STORED), ("b", 64, 64, WRITTEN))},
+            "region b overlaps another",
+        ),
+        (
+            {"memory": regions(("a", 0, 64, STORED), ("b", 2**32 - 63, 64, WRITTEN))},
+            "region b overlaps another, or ends beyond 4 GiB",
+        ),
+        (
+            {"memory": regions(("a", 0, 64, STORED), ("a", 64, 64, WRITTEN))},
+            "two regions have the same name",
+        ),
+        (
+            {"memory": regions(("a-b", 0, 64, STORED), ("b", 64, 64, WRITTEN))},
+            'memory.0.name: "a-b" has not the form',
+        ),
+    ],
+)
+def test_bare_metal_that_does_not_go_together(changed: dict[str, str], where: str) -> None:
+    with pytest.raises(InputError, match=r"target file x\.toml") as caught:
+        targets.parse(bare(**changed), "x")
+    assert where in str(caught.value)
+
+
+def test_linux_keeps_no_stack_free() -> None:
+    with pytest.raises(InputError, match='os "linux" and stack_bytes'):
+        targets.parse(toml(stack_bytes="1024"), "x")
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -80,7 +203,7 @@ def test_a_wrong_file_is_refused_by_key(changed: dict[str, str], where: str) -> 
         ({"clock_hz": "0"}, "clock_hz: 0 is not above 0"),
         ({"families": "[]"}, "families: the list is empty"),
         ({"families": '"portable"'}, 'families: "portable" is not a list'),
-        ({"arch": '"z80"'}, "arch: \"z80\" is none of 'native', 'aarch64'"),
+        ({"arch": '"z80"'}, "arch: \"z80\" is none of 'native', 'aarch64', 'arm'"),
         ({"emulator": "3"}, "emulator: 3 is not a table"),
         ({"title": "3"}, "title: 3 is not a text"),
         ({"core": '"a b"'}, 'core: "a b" has not the form ^[a-z0-9][a-z0-9_-]*$'),

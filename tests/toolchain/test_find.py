@@ -18,6 +18,7 @@ from r2b_edge.toolchain import find
         ("rpi4", None, "apt-get install gcc-aarch64-linux-gnu"),
         ("rpi4", "gcc-13", "apt-get install gcc-13-aarch64-linux-gnu"),
         ("rpi4", "clang", "apt-get install gcc-aarch64-linux-gnu"),
+        ("stm32f405", None, "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     ],
 )
 def test_a_missing_compiler_names_its_package(
@@ -37,6 +38,21 @@ def test_a_missing_build_tool_names_its_package(
         find.generator()
     with pytest.raises(ToolMissingError, match="apt-get install qemu-user"):
         find.tool("qemu-aarch64")
+
+
+def test_bare_metal_without_a_c_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for tool in ("gcc", "ar"):
+        file = tmp_path / f"arm-none-eabi-{tool}"
+        file.write_text("#!/bin/sh\necho libc.a\n")  # what GCC says of a file that it does not find
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissingError, match="apt-get install libnewlib-arm-none-eabi"):
+        find.c_compiler(targets.load("stm32f405"))
+
+
+def test_bare_metal_is_built_with_gcc_only() -> None:
+    with pytest.raises(InputError, match="stm32f405 is built with GCC only"):
+        find.c_compiler(targets.load("stm32f405"), "clang")
 
 
 def test_a_tool_that_does_not_run(tmp_path: Path) -> None:

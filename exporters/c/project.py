@@ -1,0 +1,74 @@
+"""What of the C project depends on the target and not on the model: the runner's files, CMake's, the linker script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from r2b_edge.exporters.c.build import Target
+from r2b_edge.targets import Memory, Use
+
+_RUNNER = ("port.h", "runner.c", "size_with.c", "size_without.c")
+_PORT = {
+    "linux": ("project/port_linux.c",),
+    "none": ("boards/board.h", "boards/port_semihosting.c", "boards/startup_cortex_m.c"),
+}
+"""What the programs run on -> what connects the runner to it."""
+
+
+class Platform(Target, Protocol):
+    """What the project's files ask of a target."""
+
+    @property
+    def triple(self) -> str:
+        """The cross-compiler's prefix; "" for the host's own compiler."""
+
+    @property
+    def flags(self) -> Sequence[str]:
+        """Compiler flags."""
+
+    @property
+    def os(self) -> str:
+        """What the programs run on: linux, or none for bare metal."""
+
+    @property
+    def stack_bytes(self) -> int | None:
+        """What a bare-metal program keeps free for its stack; unused otherwise."""
+
+    def region(self, use: Use) -> Memory | None:
+        """Where a bare-metal program keeps its code, or its data; unused otherwise."""
+
+    def emulated(self) -> Platform:
+        """The same, with its memory where its emulator has it."""
+
+
+def runner_files(target: Platform) -> list[str]:
+    """What c/runner/ has copies of, as paths in firmware_templates."""
+    return [*(f"project/{name}" for name in _RUNNER), *_PORT[target.os]]
+
+
+def generated_files(target: Platform) -> Iterator[tuple[str, str, dict[str, object]]]:
+    """Templates in firmware_templates, the path that each gets in the project, and the values that it asks for.
+
+    CMakeLists.txt asks for the model's name and sources beside these.
+    """
+    scripts: dict[str, Platform] = {}
+    if target.os == "none":
+        scripts["linker.ld"] = target
+        if (there := target.emulated()) != target:
+            scripts["emulator.ld"] = there
+    yield "project/CMakeLists.txt.j2", "CMakeLists.txt", {"os": target.os, "scripts": [*scripts]}
+    toolchain: dict[str, object] = {
+        "triple": target.triple,
+        "processor": target.triple.split("-")[0],
+        "flags": list(target.flags),
+        "os": target.os,
+    }
+    yield "project/toolchain.cmake.j2", "toolchain.cmake", toolchain
+    for name, place in scripts.items():
+        memory: dict[str, object] = {
+            "stored": place.region("code"),
+            "written": place.region("data"),
+            "stack_bytes": place.stack_bytes,
+        }
+        yield "boards/linker.ld.j2", f"runner/{name}", memory

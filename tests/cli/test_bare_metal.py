@@ -1,0 +1,91 @@
+"""Export and check for a microcontroller by the command line, and what it says where a network does not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_nets import binary_net, fault, run, save
+
+from r2b_edge import targets
+
+
+@pytest.fixture
+def tools(require_tool: Callable[..., None]) -> None:
+    require_tool("cmake", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+
+
+@pytest.mark.usefixtures("tools")
+def test_export_and_check(onnx_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    exported = run("export", onnx_file, "--target", "stm32f405", "--out", out, "--json")
+    assert exported.exit_code == 0, exported.stderr
+    report = json.loads(exported.stdout)
+    assert report["target_core"] == "cortex-m4"
+    memory = report["memory"]
+    assert memory["flash_bytes"] > memory["weight_bytes"]
+    assert memory["ram_bytes"] >= memory["arena_bytes"] + memory["stack_bytes"]
+    assert (memory["flash_kind"], memory["stack_kind"]) == ("linked", "painted stack")
+    script = (out / "c/runner/linker.ld").read_text()
+    assert "ORIGIN = 0x08000000, LENGTH = 1048576" in script
+
+    checked = run("check", out, "--json")
+    assert checked.exit_code == 0, checked.stderr
+    report = json.loads(checked.stdout)
+    c = report["check"]["executors"]["c"]
+    assert c["steps"] == c["steps_exact"] == len(report["steps"])
+    assert all(step["instructions"] > 0 for step in report["steps"])
+    (speed,) = report["speed"]
+    assert speed["kind"] == "emulated instructions"
+    assert "netduinoplus2" in speed["device"]
+
+    most = memory["flash_bytes"], memory["ram_bytes"]
+    for flash, ram, code in ((0, 0, 0), (1, 0, 1), (0, 1, 1)):
+        limits = ("--max-flash", most[0] - flash, "--max-ram", most[1] - ram)
+        again = run("export", onnx_file, "-t", "stm32f405", "-o", tmp_path / "again", *limits)
+        assert again.exit_code == code, again.stderr
+    assert fault(again) == f"the model takes {most[1]:,} bytes of RAM, --max-ram is {most[1] - 1:,}"
+
+
+@pytest.mark.usefixtures("no_tools")
+def test_the_report_says_on_what_board_another_one_is_checked(
+    onnx_file: Path, tmp_path: Path
+) -> None:
+    notes = {}
+    for target in ("stm32f405", "stm32h743", "rp2040"):
+        result = run("export", onnx_file, "-t", target, "-o", tmp_path / target, "--json")
+        assert result.exit_code == 0, result.stderr
+        notes[target] = [n for n in json.loads(result.stdout)["notes"] if "checked on" in n]
+    assert notes["stm32f405"] == []
+    assert "of the same core (qemu-system-arm -M mps2-an500" in notes["stm32h743"][0]
+    assert "with another core (qemu-system-arm -M mps2-an385" in notes["rp2040"][0]
+
+
+def test_a_network_that_cannot_fit_is_refused_before_it_is_built(
+    tmp_path: Path, no_tools: Path, earlier: tuple[Path, Callable[[], None]]
+) -> None:
+    out, intact = earlier
+    large = save(binary_net(channels=160), tmp_path / "large.onnx")
+    result = run("export", large, "--target", "stm32f100", "--out", out)
+    assert result.exit_code == 1, result.stderr
+    said = fault(result)
+    assert said.startswith("'large' does not fit stm32f100: ")
+    ram = targets.load("stm32f100").region("data")
+    assert ram is not None
+    assert " of stack = " in said
+    assert f"exceed its {ram.bytes:,} of ram; " in said
+    assert "filled by 'conv" in said
+    intact()
+
+
+def test_a_budget_without_a_compiler_is_not_passed(
+    onnx_file: Path, tmp_path: Path, no_tools: Path
+) -> None:
+    result = run("export", onnx_file, "-t", "stm32f405", "-o", tmp_path / "x", "--max-ram", 100_000)
+    assert result.exit_code == 5, result.stderr
+    assert fault(result) == (
+        "--max-ram cannot be checked: not built: cmake is not installed; apt-get install cmake"
+    )
+    assert not (tmp_path / "x").exists()
