@@ -1,150 +1,151 @@
 """Instructions of the binary convolution by shape: python -m benchmarks.kernels [--target rpi4] [--families portable].
 
-Each shape is a program of one layer, built for the target and run once under its emulator with the counting plug-in.
-MAC/insn is nominal: taps beyond the map count as well. The figures are emulated instructions, never a time.
+All shapes of a table are one program, built for the target and run once under its emulator with a counting plug-in.
+MAC/insn is nominal: taps beyond the map count as well. The figures are emulated instructions, never a time. For
+Cortex-M, MAC/cycle is by the model of a Cortex-M4 in cycles_m4.c. What is too large for a Cortex-M0 board runs on
+another one, whose core runs the same code: --target microbit --board mps2-an385.
+
+    float   the sums are stored as float32
+    unit    scale, gate, PReLU and skip; the map is stored, and its signs
+    signs   scale, offset, signs: no float is needed
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from r2b_edge import targets
-from r2b_edge.exporters.c import build_program, write
-from r2b_edge.graph.graph import Array, Graph, Origin, Tensor, TensorType
-from r2b_edge.ops import (
-    Add,
-    BinaryConv,
-    ChannelAffine,
-    GlobalAvgPool,
-    Mul,
-    Op,
-    PReLU,
-    Step,
-    Window,
-)
-from r2b_edge.runners.count import count_instructions
-from r2b_edge.toolchain.build import build
+from r2b_edge.exporters.c import Program, build_program, write
+from r2b_edge.exporters.c.kernels import REGISTRY
+from r2b_edge.runners.count import count_instructions, read_counts
+from r2b_edge.toolchain import elf
+from r2b_edge.toolchain.build import Build, build
+
+from .shapes import FINISHES, RESNET, SMALL, Shape, every_shape, layers
+
+FLOOR = 4.0
+"""MAC/insn that a layer of FLOOR_MACS or more should not fall below on a Cortex-M4."""
+FLOOR_MACS = 100_000
+CYCLE_MODEL = Path(__file__).with_name("cycles_m4.c")
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A binary convolution on a square map with zero padding of half a kernel."""
+class Measured:
+    """A layer: its kernel, instructions, cycles by the model (0 without one) and bytes of workspace."""
 
-    size: int
-    channels: int
-    outputs: int
-    kernel: int = 3
-    stride: int = 1
-
-    @property
-    def window(self) -> Window:
-        """Its window."""
-        pad = self.kernel // 2
-        return Window((self.kernel,) * 2, (self.stride,) * 2, (pad,) * 4)
-
-    @property
-    def out(self) -> int:
-        """Height and width of the output."""
-        return self.window.output_size(self.size, self.size)[0]
-
-    @property
-    def macs(self) -> int:
-        """Products, those with the padding included."""
-        return self.out**2 * self.outputs * self.channels * self.kernel**2
-
-    def __str__(self) -> str:
-        kernel = f"{self.kernel}x{self.kernel}/{self.stride}"
-        return f"{kernel} {self.size}x{self.size}x{self.channels}->{self.outputs}"
+    shape: Shape
+    kernel: str
+    instructions: int
+    cycles: int
+    workspace: int
 
 
-RESNET = (
-    *(Shape(s, c, c) for s, c in ((56, 64), (28, 128), (14, 256), (7, 512))),
-    *(Shape(s, c, 2 * c, stride=2) for s, c in ((56, 64), (28, 128), (14, 256))),
-)
-"""The binary layers of a ResNet-18 at 224x224."""
-
-
-def every_shape() -> Iterator[Shape]:
-    """Channels, widths, kernels and strides in all combinations: no cliffs?"""
-    sizes = itertools.product((32, 64, 128, 256, 512), (7, 10, 14, 28, 56, 112), (1, 3, 5), (1, 2))
-    for channels, size, kernel, stride in sizes:
-        yield Shape(size, channels, 64, kernel, stride)
-
-
-def layer(shape: Shape, in_unit: bool) -> Graph:
-    """The convolution of signs; `in_unit`: with scale, gate, PReLU and skip, giving the map, its mean and its signs."""
-    rng = np.random.default_rng(0)
-    graph = Graph("benchmark")
-    outputs = shape.outputs
-
-    def floats(n: int) -> Array:
-        return rng.normal(size=n).astype(np.float32)
-
-    def given(*sizes: int) -> str:
-        name = graph.fresh("input")
-        graph.tensors[name] = Tensor(name, TensorType(sizes), Origin(name))
-        graph.inputs.append(name)
-        return name
-
-    def add(op: Op, *inputs: str) -> str:
-        name = graph.fresh(type(op).__name__.lower())
-        graph.add(name, op, inputs, name, Origin(name))
-        return name
-
-    weight_shape = (outputs, shape.channels, shape.kernel, shape.kernel)
-    weight = rng.choice(np.array([-1, 1], np.int8), size=weight_shape)
-    x = given(1, shape.channels, shape.size, shape.size)
-    signs = Step(floats(shape.channels), np.ones(shape.channels, np.int8))
-    value = add(BinaryConv(weight, shape.window), add(signs, x))
-    graph.outputs = [value]
-    if in_unit:
-        value = add(ChannelAffine(floats(outputs), np.zeros(outputs, np.float32)), value)
-        value = add(PReLU(floats(outputs)), add(Mul(), value, given(1, outputs)))
-        value = add(Add(), value, given(1, outputs, shape.out, shape.out))
-        after = add(Step(floats(outputs), np.ones(outputs, np.int8)), value)
-        reader = BinaryConv(np.ones((1, outputs, 1, 1), np.int8), Window((1, 1)))
-        graph.outputs = [value, add(GlobalAvgPool(), value), add(reader, after)]
-    return graph
-
-
-def instructions(graph: Graph, target: targets.Target) -> int:
-    """Emulated instructions of a program's first convolution."""
-    program = build_program(graph, target, "benchmark", {})
+def measure(
+    shapes: Sequence[Shape], finish: str, target: targets.Target
+) -> tuple[list[Measured], dict[str, int]]:
+    """Each shape's figures, and the code bytes of each kernel that was called."""
+    program = build_program(layers(shapes, finish), target, "benchmark", {})
+    rng = np.random.default_rng(
+        1
+    )  # without a float unit arithmetic takes as long as its numbers want
     inputs = {
-        t.index: t.pack(np.zeros(t.type.shape, np.float32))
+        t.index: t.pack(rng.normal(size=t.type.shape).astype(np.float32))
         for t in (program.tensor[name] for name in program.inputs)
     }
+    has_model = target.arch == "arm"
     with tempfile.TemporaryDirectory(prefix="r2b-benchmark-") as folder:
         write(program, target, Path(folder, "c"))
         built = build(Path(folder, "c"), target, Path(folder, "build"))
-        counts = count_instructions(built.runner, target, inputs, Path(folder, "count"))
-    index = next(s.index for s in program.steps if s.kernel.startswith("bconv"))
-    return counts.steps[index]
+        plugin = CYCLE_MODEL.read_bytes() if has_model else None
+        counts = count_instructions(
+            built.runner, target, inputs, Path(folder, "count"), plugin=plugin
+        )
+        cycles = counts.steps
+        if has_model:
+            path = Path(folder, "count", "r2b_counts.bin.cycles")
+            cycles = read_counts(path, len(counts.steps)).steps
+        code = _code(program, built)
+    steps = [s for s in program.steps if s.kernel.startswith("bconv") and s.channels > 1]
+    assert len(steps) == len(shapes)
+    found = [
+        Measured(
+            shape,
+            s.kernel,
+            counts.steps[s.index],
+            cycles[s.index] if has_model else 0,
+            s.works[0][1],
+        )
+        for shape, s in zip(shapes, steps, strict=True)
+    ]
+    return found, code
+
+
+def _code(program: Program, built: Build) -> dict[str, int]:
+    """Bytes of code of the files that a kernel is made of, by kernel."""
+    return {
+        kernel: sum(
+            elf.footprint(path).flash
+            for path in built.runner.parent.rglob("*.o*")
+            if path.name.split(".")[0] in _files(kernel)
+        )
+        for kernel in sorted({s.kernel for s in program.steps if s.kernel.startswith("bconv")})
+    }
+
+
+def _files(kernel: str) -> set[str]:
+    entry = next(k for k in REGISTRY if k.name == kernel)
+    return {name.split(".")[0] for name in (entry.source, *entry.others)}
+
+
+def table(shapes: Sequence[Shape], target: targets.Target, finishes: Sequence[str]) -> None:
+    """Print a line for each shape and finish."""
+    code: dict[str, int] = {}
+    head = f"{'shape':26} {'finish':7} {'kernel':16} {'MAC/insn':>9} {'MAC/cycle':>9}"
+    print(f"{head} {'instructions':>13} {'workspace':>9}")
+    for finish in finishes:
+        measured, more = measure(shapes, finish, target)
+        code |= more
+        for m in measured:
+            cycle = f"{m.shape.macs / m.cycles:9.2f}" if m.cycles else f"{'':9}"
+            insn = m.shape.macs / m.instructions
+            low = " <" if insn < FLOOR and m.shape.macs >= FLOOR_MACS else ""
+            print(
+                f"{m.shape!s:26} {finish:7} {m.kernel:16} {insn:9.2f} {cycle} "
+                f"{m.instructions:13,} {m.workspace:9,}{low}",
+                flush=True,
+            )
+    for kernel, size in code.items():
+        print(f"code of {kernel}: {size:,} bytes")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--target", default="rpi4")
+    parser.add_argument("--board", help="an emulated target with more memory to run its code on")
     parser.add_argument("--families", help="comma-separated; the target's own by default")
-    parser.add_argument("--all", action="store_true", help="all shapes, not those of ResNet-18")
+    parser.add_argument("--finish", choices=FINISHES, help="one of the three; all by default")
+    parser.add_argument("--all", action="store_true", help="all shapes, not those of networks")
     chosen = parser.parse_args(arguments)
     target = targets.load(chosen.target)
+    if chosen.board:
+        board = targets.load(chosen.board)
+        of_board = {"memory": board.memory, "emulator": board.emulator}
+        target = target.model_copy(update=of_board)
     if chosen.families:
         target = target.model_copy(update={"families": tuple(chosen.families.split(","))})
-    print(f"emulated instructions, {target.name}, families {', '.join(target.families)}")
-    print(f"{'shape':26} {'float out':>12} {'MAC/insn':>9} {'in a unit':>12} {'MAC/insn':>9}")
-    for shape in every_shape() if chosen.all else RESNET:
-        figures = [instructions(layer(shape, in_unit), target) for in_unit in (False, True)]
-        cells = (f"{n:12,} {shape.macs / n:9.1f}" for n in figures)
-        print(f"{shape!s:26} {' '.join(cells)}", flush=True)
+    is_small = target.arch == "arm"
+    shapes = tuple(every_shape(is_small)) if chosen.all else SMALL if is_small else RESNET
+    on_board = f" on {chosen.board}" if chosen.board else ""
+    print(f"emulated instructions, {target.name}{on_board}, families {', '.join(target.families)}")
+    finishes = [chosen.finish] if chosen.finish else FINISHES
+    table(shapes, target, finishes)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ def workspaces(call: Call, types: Types) -> list[int]:
     group = call.group
     x, y = types[group.source], types[group.chain[0]]
     means = sum(tile.kind == "MEAN" for tile in group.tiles)
-    return [call.kernel.workspace(group.op, x, y), *[4 * y.channels] * means]
+    own = call.kernel.workspace(group.op, x, y)
+    if call.kernel.fuse is not None:
+        own += call.kernel.fuse(group.op, x, y, group.tiles).workspace
+    return [own, *[4 * y.channels] * means]
 
 
 def step(
@@ -60,7 +63,13 @@ def step(
             return constant(name, value, f"{group.nodes[0].name}: {name} {list(value.shape)}")
         return dict(value) if isinstance(value, dict) else value
 
-    fields = {name: field(name, value) for name, value in kernel.pack(group.op, x, y).items()}
+    parameters = dict(kernel.pack(group.op, x, y))
+    absorbed: dict[str, Array] | None = None
+    if kernel.fuse is not None:
+        fusion = kernel.fuse(group.op, x, y, group.tiles)
+        parameters |= fusion.fields
+        absorbed = fusion.arrays
+    fields = {name: field(name, value) for name, value in parameters.items()}
     if kernel.several:
         sources = group.sources
         fields["inputs"] = field("inputs", np.array([offsets[n] for n in sources], np.uint32))
@@ -73,9 +82,10 @@ def step(
 
     sums = iter(works[1:])
     tiles = []
-    for k, tile in enumerate(group.tiles):
+    left = group.tiles if absorbed is None else group.tiles[-1:]
+    for k, tile in enumerate(left):
         values: dict[str, Literal] = {}
-        for name, array in _arrays(tile, y).items():
+        for name, array in (_arrays(tile, y) if absorbed is None else absorbed).items():
             comment = f"{tile.node.name if tile.node else ''}: {_PURPOSE[tile.kind, name]}"
             values[name] = constant(f"tile{k}_{name}", array, comment)
         if tile.node and isinstance(tile.node.op, Clip):

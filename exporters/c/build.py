@@ -165,6 +165,7 @@ def _sources(calls: Sequence[Call]) -> Iterator[str]:
     for call in calls:
         yield call.kernel.source
         yield from call.kernel.headers
+        yield from call.kernel.others
         yield from (CALL_SOURCES[bool(t.by)] for t in call.group.tiles if t.kind == "CALL")
 
 

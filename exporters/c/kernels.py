@@ -7,15 +7,16 @@ here is tested by tests/c against the ops' references, on random shapes that its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from r2b_edge.exporters.bits import words
-from r2b_edge.exporters.c import pack
+from r2b_edge.exporters.c import lut4, pack
 from r2b_edge.exporters.c.layout import BITS32, BITS128, NHWC, Layout, chw
+from r2b_edge.exporters.c.pack import window_fields
 from r2b_edge.graph.graph import Array, TensorType
 from r2b_edge.ops import (
     AvgPool,
@@ -30,11 +31,13 @@ from r2b_edge.ops import (
     Op,
     Reshape,
     Select,
-    Window,
 )
 
-Field: TypeAlias = "int | float | Array | dict[str, int]"
-"""A parameter of a kernel: a number, an array that becomes a constant, or a nested struct."""
+if TYPE_CHECKING:  # which imports this
+    from r2b_edge.exporters.c.select import Tile
+
+Field: TypeAlias = "int | float | str | Array | dict[str, int]"
+"""A parameter of a kernel: a number, a symbol in C, an array that becomes a constant, or a nested struct."""
 
 EXACT_INTEGERS = 2**24
 """float32 holds every integer below it."""
@@ -61,6 +64,7 @@ class Repack(Op):
 Rule: TypeAlias = Callable[[Op, TensorType, TensorType], bool]
 Size: TypeAlias = Callable[[Op, TensorType, TensorType], int]
 Packer: TypeAlias = Callable[[Op, TensorType, TensorType], Mapping[str, Field]]
+Fuser: TypeAlias = "Callable[[Op, TensorType, TensorType, Sequence[Tile]], lut4.Fusion]"
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,15 @@ class Kernel:
         pack: its other parameters.
         workspace: bytes of arena that it needs for itself.
         fits: False for shapes that it cannot do.
+        wins: False for shapes that a kernel of another family does faster.
         tiles: the epilogue's operations that it can do.
         in_place: True if an output map may take the input's place: each pixel is read before it is written.
         alignment: of its tensors and of its workspace.
         over_read: bytes that it may read beyond the end of its input.
         several: True if it reads several tensors.
         headers: files beside `source` that only it includes.
+        others: further files that are compiled, assembly for one.
+        fuse: what it makes of its epilogue, where that changes its parameters.
     """
 
     name: str
@@ -104,6 +111,9 @@ class Kernel:
     over_read: int = 0
     several: bool = False
     headers: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    fuse: Fuser | None = None
+    wins: Rule = lambda op, x, y: True
 
 
 def choose(
@@ -120,7 +130,8 @@ def choose(
     for family in families:
         for kernel in known:
             right = kernel.family == family and isinstance(op, kernel.op)
-            if right and needed <= kernel.tiles and kernel.fits(op, x, y):
+            able = right and needed <= kernel.tiles and kernel.fits(op, x, y)
+            if able and kernel.wins(op, x, y):
                 return kernel
     return None
 
@@ -128,28 +139,6 @@ def choose(
 def align(size: int, alignment: int = 16) -> int:
     """The next multiple of `alignment`."""
     return -(-size // alignment) * alignment
-
-
-def window_fields(window: Window, x: TensorType, y: TensorType) -> dict[str, int]:
-    """The r2b_window of a window over a map."""
-    in_channels, in_height, in_width = chw(x)
-    out_channels, out_height, out_width = chw(y)
-    return {
-        "in_height": in_height,
-        "in_width": in_width,
-        "in_channels": in_channels,
-        "out_height": out_height,
-        "out_width": out_width,
-        "out_channels": out_channels,
-        "kernel_y": window.kernel[0],
-        "kernel_x": window.kernel[1],
-        "stride_y": window.strides[0],
-        "stride_x": window.strides[1],
-        "dilation_y": window.dilations[0],
-        "dilation_x": window.dilations[1],
-        "pad_top": window.pads[0],
-        "pad_left": window.pads[1],
-    }
 
 
 def _tile_bytes(op: Op, x: TensorType, y: TensorType) -> int:
@@ -202,6 +191,27 @@ def _blocks_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
         "weights": pack.block_weights(op.weight),
         "border": pack.border_counts(op.weight, op.pad_value) if op.pad_value else 0,
     }
+
+
+def _lut4_kernel(
+    family: str, pixels: int, cost: float | None, *others: str, headers: tuple[str, ...] = ()
+) -> Kernel:
+    """A family's kernel of r2b_lut4.h: see lut4.Lut4."""
+    does = lut4.Lut4(pixels, cost)
+    files = tuple(f"r2b_lut4{part}.h" for part in ("", "_driver", "_table", "_merge", "_epilogue"))
+    return Kernel(
+        f"bconv_lut4_{family}", BinaryConv, family, "r2b_bconv_lut4", f"r2b_bconv_lut4_{family}.c",
+        BITS32, (NHWC, BITS32), does.fields, does.workspace, does.fits,
+        headers=(*files, *headers), others=others, fuse=does.fuse, wins=does.wins,
+    )  # fmt: skip
+
+
+_LUT4_V7M = ("r2b_lut4_table_v7m.S", "r2b_lut4_signs_v7m.S")
+_LUT4_V7M_HEADERS = ("r2b_lut4_v7m.h", "r2b_lut4_pass.inc", "r2b_lut4_merge.inc")
+
+
+def _lut4_pass(family: str) -> tuple[str, str]:
+    return f"r2b_lut4_pass_{family}.S", f"r2b_lut4_merge_{family}.S"
 
 
 def _repack_kernel(name: str, source: Layout, target: Layout) -> Kernel:
@@ -312,7 +322,7 @@ _OUT = (NHWC, BITS32, BITS128)
 REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "bconv_portable", BinaryConv, "portable", "r2b_bconv", "r2b_bconv_portable.c",
-        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits,
+        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",),
     ),
     Kernel(
         "fconv_portable", FloatConv, "portable", "r2b_fconv", "r2b_fconv_portable.c",
@@ -363,7 +373,19 @@ REGISTRY: tuple[Kernel, ...] = (
         BITS128, _OUT, _blocks_fields, _blocks_workspace, _blocks_fits,
         headers=("r2b_bconv_neon_loops.h", "r2b_bconv_neon_epilogue.h"),
     ),
+    _lut4_kernel("dsp", 16, 5.9, *_LUT4_V7M, *_lut4_pass("dsp"), "r2b_lut4_unit_fpv.S", headers=_LUT4_V7M_HEADERS),
+    _lut4_kernel("v7m", 16, 6.7, *_LUT4_V7M, *_lut4_pass("v7m"), headers=_LUT4_V7M_HEADERS),
+    _lut4_kernel(
+        "v6m", 16, 5.3, "r2b_lut4_pass_v6m.S", "r2b_lut4_merge_v6m.S", "r2b_lut4_unit_v6m.c",
+        "r2b_lut4_scale_v6m.S",
+    ),
+    _lut4_kernel("c", 16, None, headers=("r2b_lut4_pass.h",)),
+    _lut4_kernel("c32", 32, None, headers=("r2b_lut4_pass.h",)),
     _repack_kernel("repack_bits128", BITS32, BITS128),
     _repack_kernel("repack_bits32", BITS128, BITS32),
+    Kernel(
+        "bconv_csa", BinaryConv, "mcu", "r2b_bconv", "r2b_bconv_csa.c",
+        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",),
+    ),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

@@ -1,13 +1,35 @@
-"""Constants as the kernels want them: binary weights at one bit each, thresholds, floats."""
+"""Parameters as the kernels want them: windows, binary weights at one bit each, thresholds, floats."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from r2b_edge.exporters.c.layout import Words, pack_words
-from r2b_edge.graph.graph import Array
-from r2b_edge.ops import Step
+from r2b_edge.exporters.c.layout import Words, chw, pack_words
+from r2b_edge.graph.graph import Array, TensorType
+from r2b_edge.ops import Step, Window
 from r2b_edge.ops.base import Floats
+
+
+def window_fields(window: Window, x: TensorType, y: TensorType) -> dict[str, int]:
+    """The r2b_window of a window over a map."""
+    in_channels, in_height, in_width = chw(x)
+    out_channels, out_height, out_width = chw(y)
+    return {
+        "in_height": in_height,
+        "in_width": in_width,
+        "in_channels": in_channels,
+        "out_height": out_height,
+        "out_width": out_width,
+        "out_channels": out_channels,
+        "kernel_y": window.kernel[0],
+        "kernel_x": window.kernel[1],
+        "stride_y": window.strides[0],
+        "stride_x": window.strides[1],
+        "dilation_y": window.dilations[0],
+        "dilation_x": window.dilations[1],
+        "pad_top": window.pads[0],
+        "pad_left": window.pads[1],
+    }
 
 
 def floats(values: Array, channels: int | None = None) -> Floats:

@@ -168,6 +168,9 @@ typedef struct {
 void r2b_bconv_portable(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                         const r2b_parallel *parallel);
 
+// The same by carry-save adders.
+void r2b_bconv_csa(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena, const r2b_parallel *parallel);
+
 // The same on BITS128, with groups = 1 and at most 65535 taps. A block is the output channels whose weights for 16
 // bytes of input fill 128 bytes: 8 of them, or 16 where there are at most 64 input channels, each with 8 bytes then.
 typedef struct {
@@ -184,6 +187,42 @@ typedef struct {
 
 void r2b_bconv_neon(const r2b_bconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                     const r2b_parallel *parallel);
+
+// Binary convolution by lookup in tables that are made of the input (r2b_lut4.h), with groups = 1. P is the family's
+// pixels of a vector.
+typedef enum {
+    R2B_LUT4_TILES,   // any epilogue, by r2b_epilogue_tile
+    R2B_LUT4_FLOATS,  // operations that take one channel of several pixels as well as several channels of one pixel
+    R2B_LUT4_SIGNS,   // one BITS and nothing else is written: `starts` has the thresholds
+} r2b_lut4_finish;
+
+typedef struct {
+    r2b_window window;
+    int32_t pad_value;
+    int32_t rows;             // of the output that share a vector: 1, 2 or 4
+    int32_t vectors;          // of a row
+    int32_t phases;           // sets of columns that are stride_x apart and that the kernel reads
+    int32_t chunks;           // runs of lookups of a kernel column
+    r2b_lut4_finish finish;   // how the epilogue is run
+    const uint32_t *weights;  // [out_channels][kernel_x][words of all chunks], see r2b_lut4.h
+    const uint32_t *border;   // uint8_t [out_channels][kernel_x][chunks]: equal bits of a column that holds pad_value;
+                              // null where that is 0
+    const uint32_t *starts;   // SIGNS: int16_t [out_channels][2], each twice: what the merge starts from, so that a
+                              // sum below 0 is a bit; else null
+    uint32_t input;           // BITS32
+    uint32_t work;            // see the layout in r2b_lut4.h
+} r2b_bconv_lut4;
+
+void r2b_bconv_lut4_c(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                      const r2b_parallel *parallel);
+void r2b_bconv_lut4_c32(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel);
+void r2b_bconv_lut4_dsp(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel);
+void r2b_bconv_lut4_v6m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel);
+void r2b_bconv_lut4_v7m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel);
 
 // A map of bits in another layout; the epilogue is one STORE, which says where. `work` is not used.
 typedef struct {

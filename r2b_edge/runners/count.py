@@ -63,6 +63,7 @@ def count_instructions(
     folder: Path,
     *,
     time_limit_s: float = TIME_LIMIT_S,
+    plugin: bytes | None = None,
 ) -> Counts:
     """Run all steps once under the counting plug-in.
 
@@ -72,6 +73,7 @@ def count_instructions(
         inputs: the tensors to load first, by index, in the arena's layout.
         folder: where the plug-in and its output go; made where it does not exist.
         time_limit_s: for one request; counting takes several times a plain run.
+        plugin: C source of another plug-in, which writes the same and may write more into `folder`.
 
     Raises:
         ToolMissingError: `obstacle` says why.
@@ -85,11 +87,12 @@ def count_instructions(
     qemu = find.tool(target.emulator.argv[0])
     marker = elf.symbol_address(program, "r2b_marker")
     folder.mkdir(parents=True, exist_ok=True)
-    _compile_plugin(qemu, folder)
+    source = resources.files("r2b_edge.runners").joinpath("qemu_plugin.c").read_bytes()
+    _compile_plugin(qemu, folder, plugin or source)
 
     # QEMU splits a plug-in's arguments at commas: plain file names, relative to the working folder.
-    plugin = f"./{_PLUGIN},marker={marker:#x},out={_COUNTS}"
-    channel = ProcessChannel(command(target.emulator, program, "-plugin", plugin), cwd=folder)
+    argument = f"./{_PLUGIN},marker={marker:#x},out={_COUNTS}"
+    channel = ProcessChannel(command(target.emulator, program, "-plugin", argument), cwd=folder)
     with StreamSession(channel, time_limit_s) as session:
         for tensor, data in inputs.items():
             session.load(tensor, data)
@@ -97,10 +100,15 @@ def count_instructions(
         session.run_marked(0, steps - 1)
         session.quit()
         channel.wait(time.monotonic() + time_limit_s)
-    return _read_counts(folder / _COUNTS, steps)
+    return read_counts(folder / _COUNTS, steps)
 
 
-def _read_counts(path: Path, steps: int) -> Counts:
+def read_counts(path: Path, steps: int) -> Counts:
+    """What a plug-in wrote at the markers of so many steps: u64, rising.
+
+    Raises:
+        DeviceError: another number of them.
+    """
     data = path.read_bytes()
     if len(data) != 8 * (steps + 2):  # two markers before the first step, one after each
         raise DeviceError(f"the plug-in saw {len(data) // 8} markers instead of {steps + 2}")
@@ -109,14 +117,13 @@ def _read_counts(path: Path, steps: int) -> Counts:
     return Counts(tuple(count - marker for count in between), marker * (steps + 1))
 
 
-def _compile_plugin(qemu: Path, folder: Path) -> None:
+def _compile_plugin(qemu: Path, folder: Path, source: bytes) -> None:
     """Compile the plug-in for the interface version of this QEMU: 2 from QEMU 9 on, else 1."""
     line = find.version(qemu)
     release = re.search(r"version (\d+)\.", line)
     if release is None:
         raise ToolMissingError(f"cannot tell the version of {qemu} from {line!r}")
     interface = 2 if int(release[1]) >= 9 else 1
-    source = resources.files("r2b_edge.runners").joinpath("qemu_plugin.c").read_bytes()
     build = ["-std=c11", "-O2", "-shared", "-fPIC", f"-DR2B_PLUGIN_VERSION={interface}"]
     done = subprocess.run(
         [find.tool("gcc"), *build, "-x", "c", "-", "-o", folder / _PLUGIN],

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from r2b_edge.exporters.c import lut4
 from r2b_edge.exporters.c.kernels import Kernel, Pixelwise, Repack
-from r2b_edge.graph.graph import Array, Graph
+from r2b_edge.graph.graph import Array, Graph, TensorType
 from r2b_edge.ops import (
     Add,
     AvgPool,
@@ -126,6 +127,44 @@ def block_conv(b: Builder) -> str:
     bits = b.add(step(b, channels), b.input(1, channels, height, width))
     pad_value = int(b.rng.choice([-1, 0, 0, 1]))
     return b.add(BinaryConv(b.signs(outputs, channels, *w.kernel), w, pad_value), bits)
+
+
+def lut4_conv(b: Builder) -> str:
+    """No groups; maps that leave vectors of 16 and of 32 pixels half empty, fill them, or share them between rows.
+
+    Channels end within a group of 4, a word and a run of lookups; half of the windows are 3x3 with a pad of 1.
+    """
+    channels = int(
+        b.rng.choice([4, 32, 64, int(b.rng.integers(1, 40)), int(b.rng.integers(40, 130))])
+    )
+    outputs = int(b.rng.choice([8, 32, int(b.rng.integers(1, 44))]))
+    height = int(b.rng.integers(1, 8))
+    width = int(
+        b.rng.choice([4, 8, 16, 32, int(b.rng.integers(1, 12)), int(b.rng.integers(12, 50))])
+    )
+    pad_value = int(b.rng.choice([-1, 0, 0, 1]))
+    while True:
+        w = window(b, height, width)
+        if b.rng.random() < 0.5:
+            stride = int(b.rng.integers(1, 3))
+            w = Window((3, 3), (stride, stride), (1, 1, 1, 1))
+        elif b.rng.random() < 0.2:
+            w = Window((7, int(b.rng.choice([1, 7]))), (1, 1), (3, 3, 3, 3))
+        weight = b.signs(outputs, channels, *w.kernel)
+        op = BinaryConv(weight, w, pad_value)
+        x = TensorType((1, channels, height, width), "bits")
+        try:
+            y = op.infer(x)
+        except ValueError:
+            continue
+        if all(lut4.Lut4(pixels, None).fits(op, x, y) for pixels in (16, 32)):
+            break
+    return b.add(op, b.add(step(b, channels), b.input(1, channels, height, width)))
+
+
+def any_conv(b: Builder) -> str:
+    """Both of the above: groups and vectors, and rows of up to hundreds of words."""
+    return (binary_conv if b.rng.random() < 0.5 else block_conv)(b)
 
 
 def repacked(b: Builder, convs: int = 1, pools: int = 2) -> str:
@@ -276,6 +315,12 @@ LAYERS: dict[type[Op], Callable[[Builder], str]] = {
 
 KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
     "bconv_neon": block_conv,
+    "bconv_lut4_dsp": lut4_conv,
+    "bconv_lut4_v7m": lut4_conv,
+    "bconv_lut4_v6m": lut4_conv,
+    "bconv_lut4_c": lut4_conv,
+    "bconv_lut4_c32": lut4_conv,
+    "bconv_csa": any_conv,
     "repack_bits32": functools.partial(repacked, convs=2, pools=1),
 }
 """The same by name, for kernels that do not fit all layers of their op."""
@@ -390,14 +435,30 @@ def unit_epilogue(b: Builder, value: str) -> list[str]:
     return [*outputs, *([value] if some[7] or not outputs else [])]
 
 
+def signs_epilogue(b: Builder, value: str) -> list[str]:
+    """Signs alone, behind constants: they may become thresholds of the integers. Some slopes bend twice."""
+    channels = b.graph.type(value).channels
+    some = b.rng.random(4) < 0.6
+    if some[0]:
+        offset = np.where(b.rng.random(channels) < 0.3, 0, 4 * b.floats(channels))
+        value = b.add(ChannelAffine(b.floats(channels), offset.astype(np.float32)), value)
+    if some[1]:
+        slope = b.floats(channels)
+        value = b.add(PReLU(slope if some[3] else np.abs(slope)), value)
+    if some[2]:
+        value = b.add(Clip(-2.0, 3.0), value)
+    return [b.add(step(b, channels), value)]
+
+
 def layers(kernel: Kernel, seed: int) -> Graph:
     """A graph of independent random layers of a kernel's op."""
     b = Builder(seed)
     outputs: list[str] = []
+    others = {"neon": [unit_epilogue], "lut4": [unit_epilogue, signs_epilogue]}
+    epilogues = [epilogue, *next((e for k, e in others.items() if f"bconv_{k}" in kernel.name), ())]
     for i in range(LAYERS_A_KERNEL):
         value = KERNEL_LAYERS.get(kernel.name, LAYERS[kernel.op])(b)
-        of_a_unit = kernel.name == "bconv_neon" and i % 2
-        outputs += (unit_epilogue if of_a_unit else epilogue)(b, value)
+        outputs += epilogues[i % len(epilogues)](b, value)
     return b.done(*dict.fromkeys([*b.graph.outputs, *outputs]))
 
 

@@ -82,7 +82,7 @@ class Toolchain:
     compiler: str
     flags: tuple[str, ...]
     emulator: tuple[str, ...] = ()
-    families: tuple[str, ...] = ("portable",)
+    families: tuple[str, ...] = ("mcu", "portable")
     sources: tuple[Path, ...] = ()
 
     @property
@@ -90,7 +90,7 @@ class Toolchain:
         return (self.compiler, *self.emulator[:1])
 
 
-def _cortex_m(name: str, board: str, *flags: str) -> Toolchain:
+def _cortex_m(name: str, board: str, families: tuple[str, ...], *flags: str) -> Toolchain:
     """GCC for bare metal; standard input and output by semihosting (cortex_m.c), on one of Arm's MPS2 boards."""
     silent = ("-display", "none", "-monitor", "none", "-serial", "none")
     return Toolchain(
@@ -98,14 +98,17 @@ def _cortex_m(name: str, board: str, *flags: str) -> Toolchain:
         "arm-none-eabi-gcc",
         ("-O3", "-mthumb", *flags, "--specs=rdimon.specs", f"-T{HERE / 'cortex_m.ld'}"),
         ("qemu-system-arm", "-M", board, *silent, "-semihosting-config", "enable=on", "-kernel"),
+        families,
         sources=(HERE / "cortex_m.c",),
     )
 
 
+LUT4_IN_C = ("c", "c32")
+"""Families that no target lists: what the assembly of Cortex-M has in common, in plain C."""
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 TOOLCHAINS = (
-    Toolchain("gcc-sanitized", "gcc", SANITIZED),
-    Toolchain("clang", "clang", ("-O2",)),
+    Toolchain("gcc-sanitized", "gcc", SANITIZED, families=(*LUT4_IN_C, "mcu", "portable")),
+    Toolchain("clang", "clang", ("-O2",), families=(*LUT4_IN_C, "mcu", "portable")),
     Toolchain(
         "aarch64",
         "aarch64-linux-gnu-gcc",
@@ -114,10 +117,15 @@ TOOLCHAINS = (
         ("neon", "portable"),
     ),
     _cortex_m(
-        "cortex-m4", "mps2-an386", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"
+        "cortex-m4",
+        "mps2-an386",
+        ("dsp", "v7m", "mcu", "portable"),
+        *("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
     ),
     # The code of a Cortex-M0, no FPU and no unaligned access, on a board that has memory for all test programs.
-    _cortex_m("cortex-m0", "mps2-an385", "-mcpu=cortex-m0", "-mfloat-abi=soft"),
+    _cortex_m(
+        "cortex-m0", "mps2-an385", ("v6m", "mcu", "portable"), "-mcpu=cortex-m0", "-mfloat-abi=soft"
+    ),
 )
 
 
@@ -165,7 +173,7 @@ class Models:
                 file = folder / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
-                if path.endswith(".c") and not path.startswith("runner/"):
+                if path.endswith((".c", ".S")) and not path.startswith("runner/"):
                     sources[file] = None
         table = folder / "table.c"
         names = [f"r2b_{p.name}_model" for p in programs]

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from mutant_nets import NETS
+from mutant_nets import FAMILIES, NETS
 from planting import Mutant, replaced
 
 import r2b_edge
@@ -44,7 +44,8 @@ class Bench:
         options = r2b_edge.ExportOptions(name=NAME)
         r2b_edge.export(onnx, target="host", out=folder / "out", options=options)
         self.report = report.read(folder / "out")
-        self.target = targets.load("host")
+        host = targets.load("host")
+        self.target = host.model_copy(update={"families": FAMILIES.get(net, host.families)})
 
     def fault(self, executor: str, mutant: Mutant | None = None) -> tuple[str, tuple[str, ...]]:
         """What `check` says of an executor with its default samples, and the nodes of the first step that is wrong.

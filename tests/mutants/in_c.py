@@ -6,6 +6,8 @@ from planting import Mutant
 
 EPILOGUE = "src/r2b_epilogue.c"
 BCONV = "src/r2b_bconv_portable.c"
+ROW = "src/r2b_bconv_row.h"
+CSA = "src/r2b_bconv_csa.c"
 FCONV = "src/r2b_fconv_portable.c"
 DENSE = "src/r2b_dense_portable.c"
 POOL = "src/r2b_pool_portable.c"
@@ -20,6 +22,7 @@ HEADER = "include/r2b_kernels.h"
 MODEL = "model/net.c"
 WEIGHTS = "model/net_weights.c"
 
+_R2B_MCU, _INTEGERS_MCU = "real_to_binary_mcu", "integers_mcu"
 _R2B, _INTEGERS, _POOLS, _MOVES = "real_to_binary", "integers", "pools", "moves"
 
 KERNELS = (
@@ -111,27 +114,27 @@ KERNELS = (
         "an over-wide write: it spoils the next pixel of a skip in place",
     ),
     Mutant(
-        "channel tail of a group not masked", _INTEGERS, BCONV,
+        "channel tail of a group not masked", _INTEGERS, ROW,
         "if (count - c < 32) word &= (1u << (count - c)) - 1u;", "", "Conv_13",
         "bits of the next group counted",
     ),
     Mutant(
-        "channel tail of the border not masked", _INTEGERS, BCONV,
+        "channel tail of the border not masked", _INTEGERS, ROW,
         "left < 32 ? (1u << left) - 1u : UINT32_MAX", "left < 0 ? 0u : UINT32_MAX", "Conv_4",
         "a border of -1 sets bits beyond the last channel",
     ),
     Mutant(
-        "border of the opposite sign", _INTEGERS, BCONV,
+        "border of the opposite sign", _INTEGERS, ROW,
         "x[k] = pad_value < 0 ? all : 0u;", "x[k] = pad_value > 0 ? all : 0u;", "Conv_4",
         "a wrong padding value",
     ),
     Mutant(
-        "border of 0 counted as taps", _R2B, BCONV,
+        "border of 0 counted as taps", _R2B, ROW,
         "int32_t taps = inside * channels;", "int32_t taps = all * channels;", "Conv_4",
         "zero padding read as +1",
     ),
     Mutant(
-        "border of 0 taken for a value", _R2B, BCONV,
+        "border of 0 taken for a value", _R2B, ROW,
         "layer->pad_value != 0 && inside < all) {", "layer->pad_value >= 0 && inside < all) {", "Conv_4",
         "a border that takes part in the sum",
     ),
@@ -141,22 +144,22 @@ KERNELS = (
         "the odd last word of a row",
     ),
     Mutant(
-        "weights of the first group for all", _INTEGERS, BCONV,
+        "weights of the first group for all", _INTEGERS, ROW,
         "layer->weights + group * outputs * all_words", "layer->weights", "Conv_13",
         "groups ignored in the weights",
     ),
     Mutant(
-        "channels of the first group for all", _INTEGERS, BCONV,
+        "channels of the first group for all", _INTEGERS, ROW,
         "group * channels, channels, to", "0 * channels, channels, to", "Conv_13",
         "groups ignored in the input",
     ),
     Mutant(
-        "dilation ignored", _INTEGERS, BCONV,
+        "dilation ignored", _INTEGERS, ROW,
         "const int32_t y = iy + ky * g->dilation_y;", "const int32_t y = iy + ky;", "Conv_13",
         "rows of a dilated kernel side by side",
     ),
     Mutant(
-        "stride offset", _R2B, BCONV,
+        "stride offset", _R2B, ROW,
         "oy * g->stride_y - g->pad_top;", "oy * g->stride_y - g->pad_top / g->stride_y;", "Conv_18",
         "TFLite's SAME in place of torch's padding",
     ),
@@ -172,13 +175,13 @@ KERNELS = (
         "the tap at the last column of the map",
     ),
     Mutant(
-        "left border tap missed", _INTEGERS, BCONV,
-        "for (int32_t kx = tx.first; kx < tx.last; kx++)",
-        "for (int32_t kx = tx.first + (ix < 0); kx < tx.last; kx++)", "Conv_13",
+        "left border tap missed", _INTEGERS, ROW,
+        "for (int32_t kx = tx.first; kx < tx.last; kx += together)",
+        "for (int32_t kx = tx.first + (ix < 0); kx < tx.last; kx += together)", "Conv_13",
         "the first tap inside of a padded row",
     ),
     Mutant(
-        "last row not computed", _R2B, BCONV,
+        "last row not computed", _R2B, ROW,
         "oy < g->out_height", "oy + 1 < g->out_height", "Conv_4",
         "a loop that ends early",
     ),
@@ -257,6 +260,26 @@ KERNELS = (
         "softmax over all channels but one", _MOVES, UNARY,
         "        sum += tile[c];\n    }\n    for", "        sum += c > 0 ? tile[c] : 0.0f;\n    }\n    for", "Conv_10",
         "a loop that starts late",
+    ),
+    Mutant(
+        "majority taken for a conjunction", _R2B_MCU, CSA,
+        "{sum, sum ^ (u | v)}", "{sum, sum ^ (u | v | c)}", "Conv_4",
+        "a full adder's carry",
+    ),
+    Mutant(
+        "odd word of a run left out", _INTEGERS_MCU, CSA,
+        "if ((words & 1) != 0) {", "if ((words & 1) != 0 && words > 1) {", "Conv_18",
+        "a tail one short",
+    ),
+    Mutant(
+        "carries of the second nine words lost", _R2B_MCU, CSA,
+        "full_add(p->eights, four.carry, fours.carry)", "full_add(p->eights, four.carry, p->sixteens)", "Conv_35",
+        "a plane of many words",
+    ),
+    Mutant(
+        "runs without their distance", _R2B_MCU, CSA,
+        "w += stride;\n        OPAQUE(x);", "w += words;\n        OPAQUE(x);", "Conv_4",
+        "the taps of a row at the border",
     ),
 )  # fmt: skip
 

@@ -128,4 +128,15 @@ NETS: dict[str, Callable[[Random], Net]] = {
     "integers": integers,
     "pools": pools,
     "moves": moves,
+    "real_to_binary_lut4": real_to_binary,
+    "integers_lut4": integers,
+    "real_to_binary_mcu": real_to_binary,
+    "integers_mcu": integers,
 }
+FAMILIES = {
+    "real_to_binary_lut4": ("c", "portable"),
+    "integers_lut4": ("c", "portable"),
+    "real_to_binary_mcu": ("mcu", "portable"),
+    "integers_mcu": ("mcu", "portable"),
+}
+"""The kernel families of networks that do not take those of the host."""

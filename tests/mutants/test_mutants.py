@@ -8,11 +8,12 @@ from collections.abc import Callable
 import pytest
 from bench import Bench
 from in_c import GENERATED, KERNELS
+from in_lut4 import LUT4
 from in_python import SHARED, TO_C, TO_TFLITE
-from mutant_nets import NETS
+from mutant_nets import FAMILIES, NETS
 from planting import Mutant, plant
 
-MUTANTS = (*KERNELS, *GENERATED, *TO_C, *TO_TFLITE, *SHARED)
+MUTANTS = (*KERNELS, *LUT4, *GENERATED, *TO_C, *TO_TFLITE, *SHARED)
 MINIMUM = 100
 
 
@@ -21,8 +22,11 @@ def test_there_are_enough_and_all_differ() -> None:
     assert max(Counter((m.name, m.executor) for m in MUTANTS).values()) == 1
 
 
-@pytest.mark.parametrize("executor", ["graph", "tflite", "c"])
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize(
+    ("net", "executor"),
+    [*((n, e) for n in NETS if n not in FAMILIES for e in ("graph", "tflite", "c")),
+     *((n, "c") for n in FAMILIES)],
+)  # fmt: skip
 def test_the_networks_are_exact_without_a_bug(
     net: str, executor: str, bench: Callable[[str], Bench], request: pytest.FixtureRequest
 ) -> None:

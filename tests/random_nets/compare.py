@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from r2b_edge import targets
 from r2b_edge.checking.compare import MAX_TIES, TOLERANCE, Tally
 from r2b_edge.checking.executor import Executor, ExecutorStep, GraphExecutor, Values
 from r2b_edge.checking.lce import LceExecutor
@@ -124,10 +123,10 @@ class Bench:
         executors: dict[str, Executor] = {
             "graph": GraphExecutor(graph), "tflite": LceExecutor(convert(graph)),
         }  # fmt: skip
-        programs = {
-            machine.name: program_of(graph, targets.load(machine.target), graph.name, "")
-            for machine in self.machines
-        }
+        programs = {}
+        for machine in self.machines:
+            turns = machine.turns()
+            programs[machine.name] = program_of(graph, turns[index % len(turns)], graph.name, "")
         reference = Reference(path, graph)
         values = [reference.run(sample) for sample in built.samples]
         return _Job(outcome, built, graph, reference, values, executors, programs)

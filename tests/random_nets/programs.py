@@ -43,6 +43,7 @@ class Machine:
         model_flags: for the generated code, which holds tables only.
         link_flags: for the link.
         emulator: the command before the program.
+        families: lists of kernel families, which the programs take by turns; none: the target's own.
     """
 
     name: str
@@ -52,14 +53,29 @@ class Machine:
     model_flags: tuple[str, ...]
     link_flags: tuple[str, ...]
     emulator: tuple[str, ...] = ()
+    families: tuple[tuple[str, ...], ...] = ()
 
     @property
     def tools(self) -> tuple[str, ...]:
         return (self.compiler, *self.emulator[:1])
 
+    def turns(self) -> list[targets.Target]:
+        """The target with each list of families."""
+        target = targets.load(self.target)
+        lists = self.families or (target.families,)
+        return [target.model_copy(update={"families": families}) for families in lists]
+
 
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-HOST = Machine("c-host", "host", "gcc", ("-O1", "-g", *_SANITIZE), ("-O0", *_SANITIZE), _SANITIZE)
+HOST = Machine(
+    "c-host",
+    "host",
+    "gcc",
+    ("-O1", "-g", *_SANITIZE),
+    ("-O0", *_SANITIZE),
+    _SANITIZE,
+    families=(("portable",), ("mcu", "portable"), ("c", "mcu", "portable")),
+)
 _PI = targets.load("rpi4")
 PI = Machine(
     "c-qemu",
@@ -80,8 +96,13 @@ class Library:
         self.machine = machine
         self.objects = folder / machine.name
         self.objects.mkdir()
-        families = targets.load(machine.target).families
-        others = {kernel.source for kernel in REGISTRY if kernel.family not in families}
+        families = {family for target in machine.turns() for family in target.families}
+        others = {
+            file
+            for kernel in REGISTRY
+            if kernel.family not in families
+            for file in (kernel.source, *kernel.others)
+        }
         sources = [*(c for c in sorted(KERNELS.glob("*.c")) if c.name not in others), HARNESS]
         flags = [*FLAGS, *machine.kernel_flags, f"-I{KERNELS}"]
         _run([machine.compiler, *flags, "-c", *map(str, sources)], self.objects)

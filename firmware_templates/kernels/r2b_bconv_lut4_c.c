@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT-0
+//
+// r2b_bconv_lut4_c.c: binary convolution by table lookup in plain C, vectors of 16 pixels; see r2b_lut4.h.
+#define LUT4_KERNEL r2b_bconv_lut4_c
+#define LUT4_PIXELS 16
+#define LUT4_UNROLL 8
+#define LUT4_PASS lut4_pass_c
+
+#include "r2b_lut4_pass.h"
+
+#include "r2b_lut4_driver.h"
