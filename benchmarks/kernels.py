@@ -124,15 +124,15 @@ def table(shapes: Sequence[Shape], target: targets.Target, finishes: Sequence[st
         print(f"code of {kernel}: {size:,} bytes")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """The options that say for what the kernels are built."""
     parser.add_argument("--target", default="rpi4")
     parser.add_argument("--board", help="an emulated target with more memory to run its code on")
     parser.add_argument("--families", help="comma-separated; the target's own by default")
-    parser.add_argument("--finish", choices=FINISHES, help="one of the three; all by default")
-    parser.add_argument("--all", action="store_true", help="all shapes, not those of networks")
-    chosen = parser.parse_args(arguments)
+
+
+def target_of(chosen: argparse.Namespace) -> targets.Target:
+    """The chosen target, board and families; says on standard output which they are."""
     target = targets.load(chosen.target)
     if chosen.board:
         board = targets.load(chosen.board)
@@ -140,10 +140,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         target = target.model_copy(update=of_board)
     if chosen.families:
         target = target.model_copy(update={"families": tuple(chosen.families.split(","))})
-    is_small = target.arch == "arm"
-    shapes = tuple(every_shape(is_small)) if chosen.all else SMALL if is_small else RESNET
     on_board = f" on {chosen.board}" if chosen.board else ""
     print(f"emulated instructions, {target.name}{on_board}, families {', '.join(target.families)}")
+    return target
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add_target(parser)
+    parser.add_argument("--finish", choices=FINISHES, help="one of the three; all by default")
+    parser.add_argument("--all", action="store_true", help="all shapes, not those of networks")
+    chosen = parser.parse_args(arguments)
+    target = target_of(chosen)
+    is_small = target.arch == "arm"
+    shapes = tuple(every_shape(is_small)) if chosen.all else SMALL if is_small else RESNET
     finishes = [chosen.finish] if chosen.finish else FINISHES
     table(shapes, target, finishes)
 

@@ -7,6 +7,7 @@ here is tested by tests/c against the ops' references, on random shapes that its
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from r2b_edge.exporters.bits import words
-from r2b_edge.exporters.c import lut4, pack
+from r2b_edge.exporters.c import float_blocks, lut4, pack
 from r2b_edge.exporters.c.layout import BITS32, BITS128, NHWC, Layout, chw
-from r2b_edge.exporters.c.pack import window_fields
+from r2b_edge.exporters.c.pack import align, window_fields
 from r2b_edge.graph.graph import Array, TensorType
 from r2b_edge.ops import (
     AvgPool,
@@ -136,11 +137,6 @@ def choose(
     return None
 
 
-def align(size: int, alignment: int = 16) -> int:
-    """The next multiple of `alignment`."""
-    return -(-size // alignment) * alignment
-
-
 def _tile_bytes(op: Op, x: TensorType, y: TensorType) -> int:
     return align(4 * y.channels)
 
@@ -238,6 +234,22 @@ def _fconv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
         "weights": pack.conv_weights(op.weight),
         "bias": pack.floats(op.bias, y.channels),
     }
+
+
+def _float_blocks(family: str, pixels: int) -> tuple[Kernel, Kernel]:
+    """Convolution and dense layer of r2b_fconv_blocks.h; the inner loop makes so many pixels at once."""
+    source, headers = f"r2b_fconv_{family}.c", ("r2b_fconv_blocks.h",)
+    conv = Kernel(
+        f"fconv_{family}", FloatConv, family, "r2b_fconv_blocks", source,
+        NHWC, _OUT, float_blocks.conv_fields, functools.partial(float_blocks.workspace, pixels),
+        float_blocks.conv_fits, headers=headers,
+    )  # fmt: skip
+    dense = Kernel(
+        f"dense_{family}", Dense, family, "r2b_dense", source,
+        NHWC, _OUT, float_blocks.dense_fields, functools.partial(float_blocks.workspace, 1),
+        float_blocks.dense_fits, headers=headers,
+    )  # fmt: skip
+    return conv, dense
 
 
 def _dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
@@ -381,6 +393,8 @@ REGISTRY: tuple[Kernel, ...] = (
     ),
     _lut4_kernel("c", 16, None, headers=("r2b_lut4_pass.h",)),
     _lut4_kernel("c32", 32, None, headers=("r2b_lut4_pass.h",)),
+    *_float_blocks("dsp", pixels=2),
+    *_float_blocks("neon", pixels=4),
     _repack_kernel("repack_bits128", BITS32, BITS128),
     _repack_kernel("repack_bits32", BITS128, BITS32),
     Kernel(

@@ -10,6 +10,11 @@ from r2b_edge.ops import Step, Window
 from r2b_edge.ops.base import Floats
 
 
+def align(size: int, alignment: int = 16) -> int:
+    """The next multiple of `alignment`."""
+    return -(-size // alignment) * alignment
+
+
 def window_fields(window: Window, x: TensorType, y: TensorType) -> dict[str, int]:
     """The r2b_window of a window over a map."""
     in_channels, in_height, in_width = chw(x)
@@ -84,6 +89,18 @@ def border_counts(weight: Array, pad_value: int) -> Words:
 def conv_weights(weight: Array) -> Floats:
     """Weights [O, C, KH, KW] to [KH, KW, C, O]."""
     return floats(weight.transpose(2, 3, 1, 0))
+
+
+def conv_blocks(weight: Array, block: int) -> Floats:
+    """Weights [O, C, KH, KW] to [ceil(O / block), KH, KW, C, block], zeros beyond the last output."""
+    outputs = weight.shape[0]
+    padded = np.pad(weight, [(0, -outputs % block), (0, 0), (0, 0), (0, 0)])
+    return floats(padded.reshape(-1, block, *weight.shape[1:]).transpose(0, 3, 4, 2, 1))
+
+
+def block_bias(bias: Array, channels: int, block: int) -> Floats:
+    """A bias [O] or one value for all, to [ceil(O / block) * block], zeros beyond the last output."""
+    return np.pad(floats(bias, channels).reshape(-1), (0, -channels % block))
 
 
 def constant_map(value: Array, chw: tuple[int, int, int]) -> Floats:

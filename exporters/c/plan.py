@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from r2b_edge.exporters.c.kernels import align
+from r2b_edge.exporters.c.pack import align
 
 SWAPS = 64
 """Rounds of improvement after the first placements."""

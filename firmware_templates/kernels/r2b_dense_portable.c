@@ -2,20 +2,18 @@
 //
 // r2b_dense_portable.c: a fully connected layer in float32.
 //
-// Each output sums LANES interleaved parts, which a compiler keeps in vector registers without reordering anything.
+// Each output sums R2B_SUMS interleaved parts, which a compiler keeps in vector registers without reordering anything.
 #include "r2b_kernels.h"
-
-enum { LANES = 32 };
 
 static float dot(const float *restrict x, const float *restrict w, int32_t count) {
     float sum = 0;
     int32_t i = 0;
-    if (count >= LANES) {
-        float lane[LANES] = {0};
-        for (; i + LANES <= count; i += LANES) {
-            for (int32_t k = 0; k < LANES; k++) lane[k] = r2b_multiply_add(x[i + k], w[i + k], lane[k]);
+    if (count >= R2B_SUMS) {
+        float lane[R2B_SUMS] = {0};
+        for (; i + R2B_SUMS <= count; i += R2B_SUMS) {
+            for (int32_t k = 0; k < R2B_SUMS; k++) lane[k] = r2b_multiply_add(x[i + k], w[i + k], lane[k]);
         }
-        for (int32_t k = 0; k < LANES; k++) sum += lane[k];
+        for (int32_t k = 0; k < R2B_SUMS; k++) sum += lane[k];
     }
     for (; i < count; i++) sum = r2b_multiply_add(x[i], w[i], sum);
     return sum;

@@ -13,15 +13,24 @@ float r2b_sigmoid(float x) {
     return x == x ? value : x;
 }
 
+// A Cortex-M sets a bit by one conditional instruction where its place is a constant, so the loop is unrolled for it;
+// others compare 4 values at once.
+#if defined(__thumb__) && defined(__ARM_FP) && !defined(__clang__)
+#define UNROLLED _Pragma("GCC unroll 32")
+#else
+#define UNROLLED
+#endif
+
 // Channels first.. of a tile as one word of bits; those beyond the last channel are 0.
 static inline uint32_t pack_word(const r2b_tile_op *op, const float *restrict tile, int32_t channels, int32_t first) {
     const float *restrict threshold = op->a + first;
     const float *restrict t = tile + first;
     uint32_t word = 0;
     if (first + 32 <= channels) {
-        for (int32_t i = 0; i < 32; i++) word |= (uint32_t)(t[i] < threshold[i]) << i;
+        UNROLLED
+        for (int32_t i = 0; i < 32; i++) word |= t[i] < threshold[i] ? 1u << i : 0u;
     } else {
-        for (int32_t i = 0; first + i < channels; i++) word |= (uint32_t)(t[i] < threshold[i]) << i;
+        for (int32_t i = 0; first + i < channels; i++) word |= t[i] < threshold[i] ? 1u << i : 0u;
     }
     return word ^ (op->flip ? op->flip[first / 32] : 0u);
 }
@@ -43,67 +52,121 @@ static void pack_bits128(const r2b_tile_op *op, uint32_t *restrict map, int32_t 
     if (channels <= 64) memcpy(words - 4 * width + 2, words - 4 * width, 2 * sizeof *words);
 }
 
-void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, float *tile) {
+// Pixels of a map of few channels are too short for a vector, unless their number is a constant.
+static inline void scale(const r2b_tile_op *op, float *restrict t, int32_t count, int32_t channels) {
+    const float *const restrict a = op->a;
+    const float *const restrict b = op->b;
+    for (int32_t p = 0; p < count; p++, t += channels) {
+        for (int32_t c = 0; c < channels; c++) t[c] = a[c] * t[c] + b[c];
+    }
+}
+
+// x >= 0 ? x : slope * x, but for the sign of a zero. Without a branch around the product four go at once; a Cortex-M
+// is better off with the branch.
+static inline float leaky(float x, float slope) {
+#ifdef __thumb__
+    return x >= 0 ? x : slope * x;
+#else
+    const float above = x >= 0 ? x : 0.0f;
+    const float below = x >= 0 ? 0.0f : x;
+    return above + slope * below;
+#endif
+}
+
+// For each pixel and channel: own[c] is its value; for each value of all pixels, where the channel does not matter:
+// t[i].
+#define BY_CHANNEL(statement)                             \
+    for (int32_t p = 0; p < count; p++) {                 \
+        float *const restrict own = tiles + p * channels; \
+        for (int32_t c = 0; c < channels; c++) statement; \
+    }
+#define BY_VALUE(statement) \
+    for (int32_t i = 0; i < count * channels; i++) statement
+
+void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, int32_t count, float *tiles) {
     const int32_t channels = epilogue->channels;
-    const int32_t base = pixel * channels;
-    float *const restrict t = tile;
     for (int32_t k = 0; k < epilogue->count; k++) {
         const r2b_tile_op *const op = &epilogue->ops[k];
         const float *const restrict a = op->a;
-        const float *const restrict b = op->b;
-        float *const restrict m = (float *)(void *)(arena + op->at);
+        float *const restrict at = (float *)(void *)(arena + op->at);
+        float *const restrict m = at + pixel * channels;
+        float *const restrict t = tiles;
         switch (op->kind) {
             case R2B_TILE_AFFINE:
-                for (int32_t c = 0; c < channels; c++) t[c] = a[c] * t[c] + b[c];
+                if (channels == 1) {
+                    scale(op, t, count, 1);
+                } else if (channels == 3) {
+                    scale(op, t, count, 3);
+                } else {
+                    scale(op, t, count, channels);
+                }
                 break;
             case R2B_TILE_PRELU:
-                for (int32_t c = 0; c < channels; c++) t[c] = t[c] >= 0 ? t[c] : a[c] * t[c];
+                BY_CHANNEL(own[c] = leaky(own[c], a[c]))
                 break;
             case R2B_TILE_CLIP: {
                 const float low = op->low;
                 const float high = op->high;
-                for (int32_t c = 0; c < channels; c++) {
-                    const float raised = t[c] < low ? low : t[c];
-                    t[c] = raised > high ? high : raised;
+                for (int32_t i = 0; i < count * channels; i++) {
+                    const float raised = t[i] < low ? low : t[i];
+                    t[i] = raised > high ? high : raised;
                 }
                 break;
             }
             case R2B_TILE_SIGMOID:
-                for (int32_t c = 0; c < channels; c++) t[c] = r2b_sigmoid(t[c]);
+                BY_VALUE(t[i] = r2b_sigmoid(t[i]));
                 break;
             case R2B_TILE_ADD_MAP:
-                for (int32_t c = 0; c < channels; c++) t[c] += m[base + c];
+                BY_VALUE(t[i] += m[i]);
                 break;
             case R2B_TILE_MUL_MAP:
-                for (int32_t c = 0; c < channels; c++) t[c] *= m[base + c];
+                BY_VALUE(t[i] *= m[i]);
                 break;
             case R2B_TILE_ADD_VECTOR:
-                for (int32_t c = 0; c < channels; c++) t[c] += m[c];
+                BY_CHANNEL(own[c] += at[c])
                 break;
             case R2B_TILE_MUL_VECTOR:
-                for (int32_t c = 0; c < channels; c++) t[c] *= m[c];
+                BY_CHANNEL(own[c] *= at[c])
                 break;
             case R2B_TILE_STORE:
-                memcpy(m + base, t, (size_t)channels * sizeof(float));
+                if (t != m) memcpy(m, t, (size_t)(count * channels) * sizeof(float));
                 break;
             case R2B_TILE_BITS: {
-                uint32_t *const words = (uint32_t *)(void *)(arena + op->at);
-                pack_bits(op, words + pixel * ((channels + 31) / 32), t, channels);
+                uint32_t *const words = (uint32_t *)(void *)at;
+                for (int32_t p = 0; p < count; p++) {
+                    pack_bits(op, words + (pixel + p) * ((channels + 31) / 32), t + p * channels, channels);
+                }
                 break;
             }
             case R2B_TILE_BITS128:
-                pack_bits128(op, (uint32_t *)(void *)(arena + op->at), pixel, t, channels);
+                for (int32_t p = 0; p < count; p++) {
+                    pack_bits128(op, (uint32_t *)(void *)at, pixel + p, t + p * channels, channels);
+                }
                 break;
             case R2B_TILE_CALL:
-                op->call(op, arena, pixel, t, channels);
+                for (int32_t p = 0; p < count; p++) op->call(op, arena, pixel + p, t + p * channels, channels);
                 break;
             case R2B_TILE_MEAN: {
                 float *const restrict row = (float *)(void *)(arena + op->work);
-                for (int32_t c = 0; c < channels; c++) row[c] += t[c];
+                BY_CHANNEL(row[c] += own[c])
                 break;
             }
         }
     }
+}
+
+float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena) {
+    const r2b_tile_op *store = NULL;  // the last one, if nothing changes the tile after it
+    for (const r2b_tile_op *op = epilogue->ops; op < epilogue->ops + epilogue->count; op++) {
+        const int only_reads = op->kind == R2B_TILE_BITS || op->kind == R2B_TILE_BITS128 || op->kind == R2B_TILE_MEAN;
+        if (!only_reads) store = op->kind == R2B_TILE_STORE ? op : NULL;
+    }
+    for (const r2b_tile_op *op = epilogue->ops; store && op < store; op++) {
+        const int reads_map = op->kind == R2B_TILE_ADD_MAP || op->kind == R2B_TILE_MUL_MAP ||
+                              (op->kind == R2B_TILE_CALL && op->operand == R2B_EVERYWHERE && !op->a);
+        if (reads_map && op->at == store->at) return NULL;
+    }
+    return store ? (float *)(void *)(arena + store->at) : NULL;
 }
 
 // A mean is summed in two levels, rows and then their total, so that a float32 sum over a whole map stays near the

@@ -6,8 +6,6 @@
 // input channel are contiguous over the output channels, so that a compiler vectorises over them.
 #include "r2b_kernels.h"
 
-enum { BLOCK = 32 };  // GCC 12 keeps 32 sums in vector registers; 16 it unrolls too early and takes apart
-
 typedef struct {
     int32_t y;  // input pixel of tap 0, may lie outside of the map
     int32_t x;
@@ -24,7 +22,7 @@ static inline void outputs(const r2b_fconv *layer, const float *input, const pos
     // Where the taps of a row lie side by side, they are one long tap.
     const int32_t taps = at->taps_x.last - at->taps_x.first;
     const int32_t together = g->dilation_x == 1 && layer->groups == 1 ? taps : 1;
-    float sum[BLOCK];
+    float sum[R2B_SUMS];
     for (int32_t i = 0; i < count; i++) sum[i] = layer->bias[first + i];
     for (int32_t ky = at->taps_y.first; ky < at->taps_y.last; ky++) {
         const int32_t y = at->y + ky * g->dilation_y;
@@ -45,7 +43,8 @@ void r2b_fconv_portable(const r2b_fconv *layer, const r2b_epilogue *epilogue, ui
     const r2b_window *const g = &layer->window;
     const int32_t group_outputs = g->out_channels / layer->groups;
     const float *const input = (const float *)(const void *)(arena + layer->input);
-    float *const tile = (float *)(void *)(arena + layer->work);
+    float *const place = r2b_epilogue_place(epilogue, arena);
+    float *tile = (float *)(void *)(arena + layer->work);
     int32_t pixel = 0;
     (void)parallel;
 
@@ -54,12 +53,13 @@ void r2b_fconv_portable(const r2b_fconv *layer, const r2b_epilogue *epilogue, ui
         position at = {.y = oy * g->stride_y - g->pad_top};
         at.taps_y = r2b_taps_inside(at.y, g->in_height, g->kernel_y, g->dilation_y);
         for (int32_t ox = 0; ox < g->out_width; ox++, pixel++) {
+            if (place) tile = place + pixel * g->out_channels;
             at.x = ox * g->stride_x - g->pad_left;
             at.taps_x = r2b_taps_inside(at.x, g->in_width, g->kernel_x, g->dilation_x);
             for (int32_t group = 0; group < layer->groups; group++) {
                 int32_t o = group * group_outputs;
                 const int32_t end = o + group_outputs;
-                for (; o + BLOCK <= end; o += BLOCK) outputs(layer, input, &at, o, BLOCK, tile);
+                for (; o + R2B_SUMS <= end; o += R2B_SUMS) outputs(layer, input, &at, o, R2B_SUMS, tile);
                 for (; o + 4 <= end; o += 4) outputs(layer, input, &at, o, 4, tile);
                 for (; o < end; o++) outputs(layer, input, &at, o, 1, tile);
             }

@@ -67,12 +67,20 @@ typedef struct {
     int32_t channels;  // of a tile
 } r2b_epilogue;
 
-// For kernels: begin, then one r2b_epilogue_tile a pixel with r2b_epilogue_row after each row, then end.
-// The tile is changed; it must not overlap anything else.
+// For kernels: begin, then the tiles of all pixels, of one or of `count` neighbours in a row at a time, float
+// [count][channels], with r2b_epilogue_row after each row, then end. The tiles are changed; they must not overlap
+// anything else, except that they may lie where r2b_epilogue_place says.
 void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena);
-void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, float *tile);
+void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, int32_t count, float *tiles);
+static inline void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, float *tile) {
+    r2b_epilogue_tiles(epilogue, arena, pixel, 1, tile);
+}
 void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena);
 void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena);
+
+// The map that the epilogue stores, float [pixels][channels], if each tile may be made there, at its pixel, and need
+// not be copied: nothing changes the tile after the last STORE, and no operand lies there. Else null.
+float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena);
 
 // 1 / (1 + exp(-x)), the function behind R2B_TILE_SIGMOID.
 float r2b_sigmoid(float x);
@@ -142,6 +150,14 @@ static inline r2b_taps r2b_taps_inside(int32_t origin, int32_t size, int32_t ker
     if (taps.first > taps.last) taps.first = taps.last;
     return taps;
 }
+
+// How many sums a loop carries at once: what GCC 12 keeps in registers, 32 where they are vectors (16 it unrolls too
+// early and takes apart), 8 on a Cortex-M.
+#ifdef __thumb__
+enum { R2B_SUMS = 8 };
+#else
+enum { R2B_SUMS = 32 };
+#endif
 
 // a * b + sum, rounded once where the machine has the instruction (half the instructions), else twice.
 static inline float r2b_multiply_add(float a, float b, float sum) {
@@ -251,6 +267,20 @@ typedef struct {
 void r2b_fconv_portable(const r2b_fconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                         const r2b_parallel *parallel);
 
+// The same without groups, and with dilation_x = 1 where kernel_x > 1. Sums are in another order than fconv_portable's.
+typedef struct {
+    r2b_window window;
+    const float *weights;  // [blocks][kernel_y][kernel_x][in_channels][8 outputs], 0 beyond the last output
+    const float *bias;     // [blocks * 8]
+    uint32_t input;        // NHWC
+    uint32_t work;         // float [2 pixels for dsp, 4 for neon][blocks * 8]
+} r2b_fconv_blocks;
+
+void r2b_fconv_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                   const r2b_parallel *parallel);  // needs an FPU
+void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                    const r2b_parallel *parallel);
+
 // y = weights x + bias on a vector.
 typedef struct {
     int32_t in_channels;
@@ -263,6 +293,12 @@ typedef struct {
 
 void r2b_dense_portable(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                         const r2b_parallel *parallel);
+
+// The same with outputs in blocks of 8: weights [blocks][in_channels][8 outputs], 0 beyond the last output; bias and
+// work of blocks * 8 floats.
+void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                   const r2b_parallel *parallel);  // needs an FPU
+void r2b_dense_neon(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena, const r2b_parallel *parallel);
 
 // Pools. The border never wins a maximum; it counts in a mean (as zeros) if count_pad is 1, up to the row count_height
 // and the column count_width of the map, else it does not.

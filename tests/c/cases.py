@@ -189,8 +189,34 @@ def float_conv(b: Builder) -> str:
     )
 
 
+FEW_SPARE = (7, 8, 13, 16, 24, 39, 40, 64)
+"""Output channels whose blocks of 8 are nearly full, in odd and even numbers."""
+
+
+def float_blocks(b: Builder) -> str:
+    """No groups, a row of taps in one run: for kernels that work on groups of pixels and blocks of 8 channels.
+
+    Maps that are narrower than a line of 32 pixels and wider, runs of 1 to 3 floats beside four, windows that are
+    beyond the map in part and as a whole.
+    """
+    channels = int(b.rng.choice([1, 2, 3, 4, 8, int(b.rng.integers(1, 40))]))
+    outputs = int(b.rng.choice(FEW_SPARE))
+    height, width = int(b.rng.integers(1, 8)), int(b.rng.choice([1, 4, 9, 16, 31, 40, 70]))
+    w = window(b, height, width)
+    while w.dilations[1] != 1 and w.kernel[1] != 1:
+        w = window(b, height, width)
+    weight = fan_in(b.floats(outputs, channels, *w.kernel))
+    return b.add(FloatConv(weight, b.floats(outputs), w), b.input(1, channels, height, width))
+
+
 def dense(b: Builder) -> str:
     inputs, outputs = (int(n) for n in b.rng.integers(1, 140, size=2))
+    return b.add(Dense(fan_in(b.floats(outputs, inputs)), b.floats(outputs)), b.input(1, inputs))
+
+
+def dense_blocks(b: Builder) -> str:
+    """Outputs in blocks that are nearly full."""
+    inputs, outputs = int(b.rng.integers(1, 140)), int(b.rng.choice(FEW_SPARE))
     return b.add(Dense(fan_in(b.floats(outputs, inputs)), b.floats(outputs)), b.input(1, inputs))
 
 
@@ -321,6 +347,10 @@ KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
     "bconv_lut4_c": lut4_conv,
     "bconv_lut4_c32": lut4_conv,
     "bconv_csa": any_conv,
+    "fconv_dsp": float_blocks,
+    "fconv_neon": float_blocks,
+    "dense_dsp": dense_blocks,
+    "dense_neon": dense_blocks,
     "repack_bits32": functools.partial(repacked, convs=2, pools=1),
 }
 """The same by name, for kernels that do not fit all layers of their op."""

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT-0
 //
-// Runs r2b_bconv_neon with each of its buffers at the very end, then at the very beginning, of pages that have
+// Runs a kernel in assembly with each of its buffers at the very end, then at the very beginning, of pages that have
 // forbidden ones around them: whatever it reads or writes beside them ends the program by a signal.
 //
-// From standard input, one layer a line: the 14 members of r2b_window in order, pad_value, and the bytes of the input,
-// the weights, the border's counts (0: there are none), the workspace, and the output. Prints the number of layers.
+// From standard input, one layer a line: the kernel (0 bconv_neon, 1 fconv_neon, 2 dense_neon), the 14 members of
+// r2b_window in order, pad_value, and the bytes of the input, the weights, the border's counts (0: there are none) or
+// the bias, the workspace, and the output. A dense layer has its channels in the window. Prints the number of layers.
 #define _DEFAULT_SOURCE
 
 #include <stdio.h>
@@ -26,32 +27,46 @@ static uint32_t place(uint8_t *arena, int index, uint32_t bytes, int at_end) {
     return at_end ? start + pages - bytes : start;
 }
 
+static void run(int32_t kernel, const r2b_window *w, int32_t pad_value, uint8_t *arena, const uint32_t *at,
+                int has_border, const r2b_epilogue *epilogue) {
+    const void *const weights = arena + at[WEIGHTS];
+    const void *const border = arena + at[BORDER];
+    if (kernel == 0) {
+        r2b_bconv_neon(&(r2b_bconv_blocks){.window = *w,
+                                           .pad_value = pad_value,
+                                           .weights = (const uint32_t *)weights,
+                                           .border = has_border ? (const uint32_t *)border : NULL,
+                                           .input = at[INPUT],
+                                           .work = at[WORK]},
+                       epilogue, arena, NULL);
+    } else if (kernel == 1) {
+        r2b_fconv_neon(&(r2b_fconv_blocks){*w, (const float *)weights, (const float *)border, at[INPUT], at[WORK]},
+                       epilogue, arena, NULL);
+    } else {
+        r2b_dense_neon(&(r2b_dense){w->in_channels, w->out_channels, (const float *)weights, (const float *)border,
+                                    at[INPUT], at[WORK]},
+                       epilogue, arena, NULL);
+    }
+}
+
 int main(void) {
     const size_t size = BUFFERS * (ROOM + PAGE) + PAGE;
     r2b_window w;
-    int32_t pad_value;
+    int32_t kernel, pad_value;
     uint32_t bytes[BUFFERS];
     int layers = 0;
-    while (scanf("%d %d %d %d %d %d %d %d %d %d %d %d %d %d %d %u %u %u %u %u", &w.in_height, &w.in_width,
+    while (scanf("%d %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d %u %u %u %u %u", &kernel, &w.in_height, &w.in_width,
                  &w.in_channels, &w.out_height, &w.out_width, &w.out_channels, &w.kernel_y, &w.kernel_x, &w.stride_y,
                  &w.stride_x, &w.dilation_y, &w.dilation_x, &w.pad_top, &w.pad_left, &pad_value, &bytes[0], &bytes[1],
-                 &bytes[2], &bytes[3], &bytes[4]) == 20) {
+                 &bytes[2], &bytes[3], &bytes[4]) == 21) {
         for (int at_end = 0; at_end < 2; at_end++) {
             uint8_t *const arena = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             uint32_t at[BUFFERS];
             if (arena == MAP_FAILED) abort();
             for (int i = 0; i < BUFFERS; i++) at[i] = place(arena, i, bytes[i], at_end);
-            const r2b_bconv_blocks layer = {
-                .window = w,
-                .pad_value = pad_value,
-                .weights = (const uint32_t *)(const void *)(arena + at[WEIGHTS]),
-                .border = bytes[BORDER] ? (const uint32_t *)(const void *)(arena + at[BORDER]) : NULL,
-                .input = at[INPUT],
-                .work = at[WORK],
-            };
             const r2b_tile_op store = {.kind = R2B_TILE_STORE, .at = at[OUTPUT]};
             const r2b_epilogue epilogue = {&store, 1, w.out_height * w.out_width, w.out_channels};
-            r2b_bconv_neon(&layer, &epilogue, arena, NULL);
+            run(kernel, &w, pad_value, arena, at, bytes[BORDER] != 0, &epilogue);
             if (munmap(arena, size) != 0) abort();
         }
         layers++;

@@ -1,51 +1,63 @@
-"""The assembly of the binary convolution reads and writes its buffers only: AddressSanitizer does not see into it."""
+"""The assembly of family neon reads and writes its buffers only: AddressSanitizer does not see into it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from r2b_edge.exporters.c.kernels import REGISTRY, window_fields
+from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
+from r2b_edge.exporters.c.layout import chw
+from r2b_edge.exporters.c.pack import window_fields
 from r2b_edge.graph.graph import Graph, Node
-from r2b_edge.ops import BinaryConv
+from r2b_edge.ops import BinaryConv, FloatConv, Window
 
 from .cases import BLOCK_SEEDS
 from .conftest import Programs
 from .harness import HERE, TOOLCHAINS, compile_all, run_program
 
 KERNELS = HERE.parents[1] / "firmware_templates" / "kernels"
-KERNEL = next(kernel for kernel in REGISTRY if kernel.name == "bconv_neon")
+NAMES = ("bconv_neon", "fconv_neon", "dense_neon")
+"""In the order of their numbers in pages.c."""
 AARCH64 = next(toolchain for toolchain in TOOLCHAINS if "neon" in toolchain.families)
 
 
-def line(graph: Graph, node: Node) -> list[int]:
+def line(kernel: Kernel, graph: Graph, node: Node) -> list[int]:
     """A layer as pages.c reads it."""
     op = node.op
-    assert isinstance(op, BinaryConv)
     x, y = graph.type(node.inputs[0]), graph.type(node.output)
-    fields = KERNEL.pack(op, x, y)
-    weights, border = fields["weights"], fields["border"]
-    assert isinstance(weights, np.ndarray)
-    sizes = (
-        KERNEL.reads.nbytes(x), weights.nbytes, border.nbytes if isinstance(border, np.ndarray) else 0,
-        KERNEL.workspace(op, x, y), KERNEL.writes[0].nbytes(y),
-    )  # fmt: skip
-    return [*window_fields(op.window, x, y).values(), op.pad_value, *sizes]
+    fields = kernel.pack(op, x, y)
+    window = op.window if isinstance(op, BinaryConv | FloatConv) else Window((1, 1))
+    pad_value = op.pad_value if isinstance(op, BinaryConv) else 0
+    arrays = [fields["weights"], fields["border" if isinstance(op, BinaryConv) else "bias"]]
+    constants = [a.nbytes if isinstance(a, np.ndarray) else 0 for a in arrays]
+    work = kernel.workspace(op, x, y)
+    sizes = (kernel.reads.nbytes(x), *constants, work, 4 * int(np.prod(chw(y))))
+    number = NAMES.index(kernel.name)
+    return [number, *window_fields(window, x, y).values(), pad_value, *sizes]
+
+
+def lines(programs: Programs) -> Iterator[list[int]]:
+    """All layers that run on these kernels in test_kernels.py."""
+    kernels = {name: next(k for k in REGISTRY if k.name == name) for name in NAMES}
+    for name in (*NAMES, *BLOCK_SEEDS):
+        graph, program = programs[name]
+        nodes = {node.name: node for node in graph.nodes}
+        for step in program.steps:
+            if step.kernel in kernels:
+                yield line(kernels[step.kernel], graph, nodes[step.layer])
 
 
 @pytest.fixture(scope="module")
 def layers(programs: Programs) -> bytes:
-    """Those of test_kernels.py."""
-    graphs = [programs[name][0] for name in (KERNEL.name, *BLOCK_SEEDS)]
-    lines = [line(g, node) for g in graphs for node in g.nodes if isinstance(node.op, BinaryConv)]
-    return "\n".join(" ".join(map(str, one)) for one in lines).encode()
+    return "\n".join(" ".join(map(str, one)) for one in lines(programs)).encode()
 
 
 def pages(folder: Path, kernels: Path) -> Path:
-    sources = [HERE / "pages.c", kernels / "r2b_bconv_neon.c", kernels / "r2b_epilogue.c"]
+    names = ("r2b_bconv_neon.c", "r2b_fconv_neon.c", "r2b_epilogue.c")
+    sources = [HERE / "pages.c", *(kernels / name for name in names)]
     return compile_all(AARCH64, sources, [kernels, KERNELS], folder)
 
 
@@ -61,6 +73,16 @@ BUGS = {
         "r2b_bconv_neon_loops.h",
         "#define X_LEFT LOAD4(1, 4,",
         '#define X_LEFT "ldur q0, [%[x], #-16]\\n\\t" LOAD4(1, 4,',
+    ),
+    "a run of floats that is read by fours to its end": (
+        "r2b_fconv_neon.c",
+        '"adds %w[n], %w[n], #4\\n\\t"',
+        '"adds %w[n], %w[n], #3\\n\\t"',
+    ),
+    "results of a second block where there is one only": (
+        "r2b_fconv_neon.c",
+        "const int two = b + 1 < line->blocks;",
+        "const int two = 1;",
     ),
     "weights of one block too many": (
         "r2b_bconv_neon.c",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from r2b_edge.exporters.c import build_program
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.render import render
 
 from .harness import Target
@@ -22,6 +23,7 @@ WRITABLE = re.compile(r"^ +\d+ (\.t?data\S*|\.t?bss\S*) +([0-9a-f]+) ", re.MULTI
 def writable(compiler: str, folder: Path, sources: list[Path]) -> dict[str, int]:
     """Bytes of each section that a program could write to, by file and section; common symbols too."""
     flags = ["-std=c11", "-O0", "-fno-pic", f"-I{KERNELS}", f"-I{folder}"]
+    flags += CORE if compiler.startswith("arm-") else []
     subprocess.run([compiler, *flags, "-c", *map(str, sources)], cwd=folder, check=True)
     found = {}
     for source in sources:
@@ -33,10 +35,17 @@ def writable(compiler: str, folder: Path, sources: list[Path]) -> dict[str, int]
     return found
 
 
-COMPILERS = ("gcc", "clang", "aarch64-linux-gnu-gcc")
+FAMILIES = {
+    "gcc": (),
+    "clang": (),
+    "aarch64-linux-gnu-gcc": ("neon",),
+    "arm-none-eabi-gcc": ("dsp",),
+}
+"""The kernels that a compiler takes beside the portable ones."""
+CORE = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("compiler", FAMILIES)
 def test_nothing_is_written_but_the_arena(
     compiler: str, tmp_path: Path, require_tool: Callable[..., None]
 ) -> None:
@@ -46,13 +55,13 @@ def test_nothing_is_written_but_the_arena(
     for path, content in render(program, Target()):
         if path.startswith("model/"):
             (tmp_path / Path(path).name).write_bytes(content)
-    aarch64 = compiler.startswith("aarch64")
-    kernels = [k for k in sorted(KERNELS.glob("*.c")) if aarch64 or not k.stem.endswith("_neon")]
+    others = {kernel.family for kernel in REGISTRY} - {"portable", *FAMILIES[compiler]}
+    kernels = [k for k in sorted(KERNELS.glob("*.c")) if k.stem.rpartition("_")[2] not in others]
     sources = [*kernels, tmp_path / "net.c", tmp_path / "net_weights.c"]
     assert writable(compiler, tmp_path, sources) == {}
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("compiler", [name for name in FAMILIES if not name.startswith("arm-")])
 def test_state_is_seen(compiler: str, tmp_path: Path, require_tool: Callable[..., None]) -> None:
     require_tool(compiler, "objdump")
     source = tmp_path / "state.c"

@@ -49,32 +49,32 @@ KERNELS = (
     ),
     Mutant(
         "gate of the neighbouring channel", _R2B, EPILOGUE,
-        "t[c] *= m[c];", "t[c] *= m[c > 0 ? c - 1 : c];", "Conv_4",
+        "own[c] *= at[c]", "own[c] *= at[c > 0 ? c - 1 : c]", "Conv_4",
         "gate applied to the wrong channel",
     ),
     Mutant(
         "gate of the first channel for all", _R2B, EPILOGUE,
-        "t[c] *= m[c];", "t[c] *= m[0];", "Conv_4",
+        "own[c] *= at[c]", "own[c] *= at[0]", "Conv_4",
         "a vector operand loaded once",
     ),
     Mutant(
         "PReLU slope shared", _R2B, EPILOGUE,
-        "t[c] >= 0 ? t[c] : a[c] * t[c]", "t[c] >= 0 ? t[c] : a[0] * t[c]", "Conv_4",
+        "leaky(own[c], a[c])", "leaky(own[c], a[0])", "Conv_4",
         "the slope of one channel broadcast",
     ),
     Mutant(
         "PReLU on the wrong side", _R2B, EPILOGUE,
-        "t[c] >= 0 ? t[c] : a[c] * t[c]", "t[c] <= 0 ? t[c] : a[c] * t[c]", "Conv_4",
+        "above + slope * below", "below + slope * above", "Conv_4",
         "comparison reversed",
     ),
     Mutant(
         "skip added twice", _R2B, EPILOGUE,
-        "t[c] += m[base + c];", "t[c] += 2.0f * m[base + c];", "Conv_4",
+        "t[i] += m[i]", "t[i] += 2.0f * m[i]", "Conv_4",
         "the skip fused and then added again",
     ),
     Mutant(
         "skip of the next pixel", _R2B, EPILOGUE,
-        "t[c] += m[base + c];", "t[c] += m[base + c + (pixel + 1 < epilogue->pixels ? channels : 0)];",
+        "t[i] += m[i]", "t[i] += m[i + (pixel + 1 < epilogue->pixels ? channels : 0)]",
         "Conv_4", "pixel counted before the operand is read",
     ),
     Mutant(
@@ -104,13 +104,13 @@ KERNELS = (
     ),
     Mutant(
         "vector of the first channel added", _POOLS, EPILOGUE,
-        "t[c] += m[c];", "t[c] += m[0];", "Conv_9",
+        "own[c] += at[c]", "own[c] += at[0]", "Conv_9",
         "a vector operand broadcast",
     ),
     Mutant(
         "store rounded up to four channels", _R2B, EPILOGUE,
-        "memcpy(m + base, t, (size_t)channels * sizeof(float));",
-        "memcpy(m + base, t, (size_t)((channels + 3) / 4 * 4) * sizeof(float));", "Conv_4",
+        "memcpy(m, t, (size_t)(count * channels) * sizeof(float));",
+        "memcpy(m, t, (size_t)((count * channels + 3) / 4 * 4) * sizeof(float));", "Conv_4",
         "an over-wide write: it spoils the next pixel of a skip in place",
     ),
     Mutant(
@@ -192,8 +192,7 @@ KERNELS = (
     ),
     Mutant(
         "last column not computed", _R2B, FCONV,
-        "r2b_epilogue_tile(epilogue, arena, pixel, tile);",
-        "if (ox + 1 < g->out_width || ox == 0) r2b_epilogue_tile(epilogue, arena, pixel, tile);",
+        "if (place) tile =", "if (ox > 0 && ox + 1 == g->out_width) continue;\n            if (place) tile =",
         "Conv_0", "a column that a block of columns leaves out",
     ),
     Mutant(
@@ -218,8 +217,18 @@ KERNELS = (
     ),
     Mutant(
         "maximum from zero", _POOLS, POOL,
-        "larger, -INFINITY, 0", "larger, 0.0f, 0", "MaxPool_3",
+        "? 0.0f : -INFINITY", "? 0.0f : 0.0f", "MaxPool_3",
         "a border of 0 wins over negative values",
+    ),
+    Mutant(
+        "channels of the first block pooled again", _POOLS, POOL,
+        "taps->row + first;", "taps->row;", "MaxPool_3",
+        "a block's offset forgotten",
+    ),
+    Mutant(
+        "only the first pixel of an image scaled", _POOLS, EPILOGUE,
+        "scale(op, t, count, 3)", "scale(op, t, 1, 3)", "BatchNormalization_0",
+        "pixels that go together, taken for one",
     ),
     Mutant(
         "mean's divisor", _POOLS, POOL,
