@@ -25,6 +25,12 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Triple = Annotated[str, StringConstraints(pattern=r"^([a-z0-9_]+(-[a-z0-9_]+)+)?$")]
 Flag = Annotated[str, StringConstraints(pattern=r"^-[mfO][A-Za-z0-9_.+=-]*$")]
 Argument = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.,=:/+-]+$")]
+FlashArgument = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9_.,=:/+ -]|\{bin\}|\{elf\})+$")
+]
+Pin = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.]+$")]
+Word = Annotated[int, Field(ge=0, lt=2**32)]
+Address = Annotated[int, Field(gt=0, lt=2**32, multiple_of=4)]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Use = Literal["code", "weights", "arena", "stack", "data"]
 
@@ -67,10 +73,54 @@ class Emulator(_Table):
     origins: dict[Region, Annotated[int, Field(ge=0)]] = {}
 
 
-class Board(_Table):
-    """How a real board is reached."""
+class Register(_Table):
+    """A step on the way to a working UART: clear bits of the register `at`, set bits, wait for bits; in this order."""
 
-    transport: Literal["ssh"]
+    at: Address
+    clear: Word = 0
+    set: Word = 0
+    until: Word = 0
+
+
+class Uart(_Table):
+    """A board's serial port.
+
+    Attributes:
+        driver: firmware_templates/boards/uart_<driver>.c.
+        base: address of its registers.
+        clock_hz: what feeds it, as the start-up code leaves it.
+        baud: bits a second; 8 bits, no parity, 1 stop bit.
+        tx: the board's pin that sends.
+        rx: the board's pin that receives.
+        setup: what brings clocks and pins to it.
+    """
+
+    driver: Literal["stm32_v1", "stm32_v2", "cmsdk", "nrf", "pl011"]
+    base: Address
+    clock_hz: Annotated[int, Field(gt=0)]
+    baud: Annotated[int, Field(gt=0)]
+    tx: Pin
+    rx: Pin
+    setup: tuple[Register, ...] = ()
+
+
+class Board(_Table):
+    """How a real board is reached.
+
+    Attributes:
+        transport: "ssh", or "uart:" and the name of the serial port, for bare metal.
+        cycles: what counts a bare-metal program's cycles: "dwt", or "systick" where the core has no such unit.
+        clock_hz: of the core, as the start-up code of bare metal leaves it.
+        flash: the tool that writes a bare-metal program, and its arguments, never through a shell: {bin} and {elf}
+            stand for the program's path; empty where the board has another way.
+        uart: the serial port.
+    """
+
+    transport: Annotated[str, StringConstraints(pattern=r"^(ssh|uart:[a-z0-9]+)$")]
+    cycles: Literal["dwt", "systick"] | None = None
+    clock_hz: Annotated[int, Field(gt=0)] | None = None
+    flash: tuple[FlashArgument, ...] = ()
+    uart: Uart | None = None
 
 
 class Target(_Table):
@@ -90,7 +140,7 @@ class Target(_Table):
         memory: regions, or for Linux the device's RAM.
         stack_bytes: what a bare-metal program keeps free for its stack; None on Linux.
         emulator: None where the programs run on this machine itself.
-        board: None where there is no board to reach.
+        board: None where there is no board to reach; bare metal has one.
     """
 
     name: Name
@@ -175,12 +225,43 @@ def _contradictions(target: Target) -> Iterator[tuple[str, str]]:
         yield f'os "{target.os}" and emulator.transport "{emulator.transport}"', ""
     if bare != (target.stack_bytes is not None):
         yield f'os "{target.os}" and stack_bytes', "bare metal needs it, and nothing else"
+    if not bare and target.board is not None and target.board != Board(transport="ssh"):
+        yield f'os "{target.os}" and a board that is not reached by ssh alone', ""
     for region in emulator.origins if emulator is not None else ():
         if region not in {memory.name for memory in target.memory}:
             yield f'emulator.origins: there is no region "{region}"', ""
     if bare:
+        yield from _bare_board(target)
         yield from _bare_memory(target)
         yield from _bare_memory(target.emulated())
+
+
+SMALLEST_DIVIDER = 16
+"""Of a UART's clock: it samples each bit so often."""
+_NO_CYCLE_COUNTER = ("cortex-m0", "cortex-m0plus")
+
+
+def _bare_board(target: Target) -> Iterator[tuple[str, str]]:
+    """The runner for the board is built from what stands here."""
+    board = target.board
+    if board is None or board.uart is None or board.cycles is None or board.clock_hz is None:
+        yield (
+            'os "none" without board.uart, board.cycles or board.clock_hz',
+            "bare metal says how its board is reached",
+        )
+        return
+    if not board.transport.startswith("uart:"):
+        yield f'os "none" and board.transport "{board.transport}"', ""
+    if (board.cycles == "systick") != (target.core in _NO_CYCLE_COUNTER):
+        yield (
+            f'core "{target.core}" and board.cycles "{board.cycles}"',
+            "systick is for cores without a cycle counter",
+        )
+    if board.uart.baud * SMALLEST_DIVIDER > board.uart.clock_hz:
+        yield (
+            f"board.uart: {board.uart.baud} baud from {board.uart.clock_hz} Hz",
+            f"the clock is at least {SMALLEST_DIVIDER} times as fast",
+        )
 
 
 def _bare_memory(target: Target) -> Iterator[tuple[str, str]]:
@@ -219,6 +300,8 @@ def _fault(error: ErrorDetails) -> str:
             return "the list is empty"
         case "greater_than":
             return f"{given} is not above {limits['gt']}"
+        case "less_than":
+            return f"{given} is not below {limits['lt']}"
         case "multiple_of":
             return f"{given} is not a multiple of {limits['multiple_of']}"
         case "greater_than_equal":

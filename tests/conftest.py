@@ -63,31 +63,40 @@ def require_lce() -> None:
         pytest.skip(reason)
 
 
+def write_tiny_project(target: targets.Target, c_dir: Path) -> Path:
+    """Fill a `c/` folder with the hand-written model of tests/runners/tiny_model.c, as an export would; returns it."""
+    for source, place in {
+        TEMPLATES / "kernels/r2b.h": "include/r2b.h",
+        TEMPLATES / "kernels/r2b.c": "src/r2b.c",
+        TESTS / "runners/tiny_model.h": "model/tiny.h",
+        TESTS / "runners/tiny_model.c": "model/tiny.c",
+        **{TEMPLATES / file: f"runner/{Path(file).name}" for file in runner_files(target)},
+    }.items():
+        (c_dir / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, c_dir / place)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined
+    )
+    tiny = {"model_name": "tiny", "sources": ["src/r2b.c", "model/tiny.c"]}
+    for name, path, values in generated_files(target):
+        (c_dir / path).write_text(environment.get_template(name).render(tiny | values))
+    return c_dir
+
+
+@pytest.fixture(scope="session")
+def tiny_writer() -> Callable[[targets.Target, Path], Path]:
+    """tiny_writer(target, c_dir) writes that project for any target, shipped or not."""
+    return write_tiny_project
+
+
 @pytest.fixture(scope="session")
 def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """tiny_project(target) is a `c/` folder with the hand-written model of tests/runners/tiny_model.c."""
+    """tiny_project(target) is that project for a shipped target, once each."""
 
     @functools.cache
     def make(target_name: str) -> Path:
-        target = targets.load(target_name)
         c_dir = tmp_path_factory.mktemp(f"tiny-{target_name}") / "c"
-        for source, place in {
-            TEMPLATES / "kernels/r2b.h": "include/r2b.h",
-            TEMPLATES / "kernels/r2b.c": "src/r2b.c",
-            TESTS / "runners/tiny_model.h": "model/tiny.h",
-            TESTS / "runners/tiny_model.c": "model/tiny.c",
-            **{TEMPLATES / file: f"runner/{Path(file).name}" for file in runner_files(target)},
-        }.items():
-            (c_dir / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, c_dir / place)
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined
-        )
-        tiny = {"model_name": "tiny", "sources": ["src/r2b.c", "model/tiny.c"]}
-        for name, path, values in generated_files(target):
-            text = environment.get_template(name).render(tiny | values)
-            (c_dir / path).write_text(text)
-        return c_dir
+        return write_tiny_project(targets.load(target_name), c_dir)
 
     return make
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from r2b_edge.exporters.c.build import Target
-from r2b_edge.targets import Memory, Use
+from r2b_edge.targets import Board, Memory, Use
 
 _RUNNER = ("port.h", "runner.c", "size_with.c", "size_without.c")
-_PORT = {
-    "linux": ("project/port_linux.c",),
-    "none": ("boards/board.h", "boards/port_semihosting.c", "boards/startup_cortex_m.c"),
-}
-"""What the programs run on -> what connects the runner to it."""
+_LINUX = ("project/port_linux.c",)
+_BARE = (
+    *("board.h", "startup_cortex_m.c", "memory.c", "fault.c", "systick.c"),
+    *("port_semihosting.c", "port_uart.c"),
+)
 
 
 class Platform(Target, Protocol):
@@ -35,6 +35,10 @@ class Platform(Target, Protocol):
     def stack_bytes(self) -> int | None:
         """What a bare-metal program keeps free for its stack; unused otherwise."""
 
+    @property
+    def board(self) -> Board | None:
+        """How the board of a bare-metal program is reached; unused otherwise."""
+
     def region(self, use: Use) -> Memory | None:
         """Where a bare-metal program keeps its code, or its data; unused otherwise."""
 
@@ -44,7 +48,20 @@ class Platform(Target, Protocol):
 
 def runner_files(target: Platform) -> list[str]:
     """What c/runner/ has copies of, as paths in firmware_templates."""
-    return [*(f"project/{name}" for name in _RUNNER), *_PORT[target.os]]
+    files = [f"project/{name}" for name in _RUNNER]
+    if target.os != "none":
+        return [*files, *_LINUX]
+    return [*files, *(f"boards/{name}" for name in (*_BARE, *_drivers(target).values()))]
+
+
+def _drivers(target: Platform) -> dict[str, str]:
+    """What of a bare board's files depends on the board: the counter of cycles and the UART."""
+    assert target.board is not None
+    assert target.board.uart is not None
+    return {
+        "counter": f"cycles_{target.board.cycles}.c",
+        "uart": f"uart_{target.board.uart.driver}.c",
+    }
 
 
 def generated_files(target: Platform) -> Iterator[tuple[str, str, dict[str, object]]]:
@@ -57,7 +74,9 @@ def generated_files(target: Platform) -> Iterator[tuple[str, str, dict[str, obje
         scripts["linker.ld"] = target
         if (there := target.emulated()) != target:
             scripts["emulator.ld"] = there
-    yield "project/CMakeLists.txt.j2", "CMakeLists.txt", {"os": target.os, "scripts": [*scripts]}
+    drivers = _drivers(target) if target.os == "none" else {}
+    cmake: dict[str, object] = {"os": target.os, "scripts": [*scripts], "drivers": drivers}
+    yield "project/CMakeLists.txt.j2", "CMakeLists.txt", cmake
     toolchain: dict[str, object] = {
         "triple": target.triple,
         "processor": target.triple.split("-")[0],
@@ -72,3 +91,5 @@ def generated_files(target: Platform) -> Iterator[tuple[str, str, dict[str, obje
             "stack_bytes": place.stack_bytes,
         }
         yield "boards/linker.ld.j2", f"runner/{name}", memory
+    if target.os == "none":
+        yield "boards/board_config.h.j2", "runner/board_config.h", {"board": target.board}

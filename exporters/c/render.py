@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -94,6 +95,7 @@ def _environment(trim: bool) -> jinja2.Environment:
         "number": number,
         "rows": rows,
         "hwc": hwc,
+        "flash": flash,
         "shape": lambda tensor: f"{tensor.layout.name} {list(hwc(tensor))}",
         "c_type": lambda constant: "float" if constant.array.dtype == np.float32 else "uint32_t",
     }
@@ -116,6 +118,12 @@ def number(value: int | float) -> str:
         if isinstance(value, int | np.integer)
         else _float(f"{np.float32(value):.9g}")
     )
+
+
+def flash(command: Sequence[str]) -> str:
+    """The line of shell that writes the board's program, from a folder with a build in build/."""
+    paths = {"elf": "build/r2b_runner_uart.elf", "bin": "build/r2b_runner_uart.bin"}
+    return shlex.join(argument.format_map(paths) for argument in command)
 
 
 def hwc(tensor: ProgramTensor) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 //
-// From reset to main on every Cortex-M, Armv6-M to Armv8.1-M. No interrupt is enabled, so that the vector table
-// ends with the exceptions of the core itself.
+// From reset to main on every Cortex-M, Armv6-M to Armv8.1-M. No interrupt of a peripheral is enabled, so that the
+// vector table ends with the exceptions of the core itself, SysTick the last.
 #include "board.h"
 
 int main(void);
@@ -22,7 +22,7 @@ __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
     {.stack_top = r2b_stack_top}, {.call = r2b_reset},     {.call = r2b_exception}, {.call = r2b_exception},
     {.call = r2b_exception},      {.call = r2b_exception}, {.call = r2b_exception}, {.call = r2b_exception},
     {.call = r2b_exception},      {.call = r2b_exception}, {.call = r2b_exception}, {.call = r2b_exception},
-    {.call = r2b_exception},      {.call = r2b_exception}, {.call = r2b_exception}, {.call = r2b_exception},
+    {.call = r2b_exception},      {.call = r2b_exception}, {.call = r2b_exception}, {.call = r2b_systick},
 };
 
 static void enable_fpu(void) {
@@ -33,9 +33,13 @@ static void enable_fpu(void) {
 #endif
 }
 
+__attribute__((weak)) void r2b_board_prepare(void) {
+}
+
 void r2b_reset(void) {
     const uint32_t *from = r2b_data_load;
     enable_fpu();  // first: the compiler may copy by vector registers
+    r2b_board_prepare();
     for (uint32_t *to = r2b_data_start; to < r2b_data_end; to++) *to = *from++;
     for (uint32_t *to = r2b_bss_start; to < r2b_bss_end; to++) *to = 0;
     r2b_board_open();

@@ -20,6 +20,24 @@ extern "C" {
 #error "r2b: bit maps are packed for little-endian machines"
 #endif
 
+// Where a linker script may place what this makes (docs/bring-up.md has one): the build defines the names of sections,
+// as strings, for the library and for the firmware. Without, the compiler's own sections are used.
+#ifdef R2B_WEIGHTS_SECTION  // the model's constants
+#define R2B_WEIGHTS __attribute__((section(R2B_WEIGHTS_SECTION)))
+#else
+#define R2B_WEIGHTS
+#endif
+#ifdef R2B_HOT_CODE_SECTION  // the kernels
+#define R2B_HOT_CODE __attribute__((section(R2B_HOT_CODE_SECTION)))
+#else
+#define R2B_HOT_CODE
+#endif
+#ifdef R2B_ARENA_SECTION  // the arena: its definition, in the firmware, says R2B_ARENA
+#define R2B_ARENA __attribute__((section(R2B_ARENA_SECTION)))
+#else
+#define R2B_ARENA
+#endif
+
 typedef enum {
     R2B_OK = 0,
     R2B_ERROR_ARGUMENT = 1,   // a null pointer, or steps out of range

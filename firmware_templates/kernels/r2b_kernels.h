@@ -70,50 +70,55 @@ typedef struct {
 // For kernels: begin, then the tiles of all pixels, of one or of `count` neighbours in a row at a time, float
 // [count][channels], with r2b_epilogue_row after each row, then end. The tiles are changed; they must not overlap
 // anything else, except that they may lie where r2b_epilogue_place says.
-void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena);
-void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, int32_t count, float *tiles);
+R2B_HOT_CODE void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena);
+R2B_HOT_CODE void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, int32_t count,
+                                     float *tiles);
 static inline void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, float *tile) {
     r2b_epilogue_tiles(epilogue, arena, pixel, 1, tile);
 }
-void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena);
-void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena);
+R2B_HOT_CODE void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena);
+R2B_HOT_CODE void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena);
 
 // The map that the epilogue stores, float [pixels][channels], if each tile may be made there, at its pixel, and need
 // not be copied: nothing changes the tile after the last STORE, and no operand lies there. Else null.
-float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena);
+R2B_HOT_CODE float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena);
 
 // 1 / (1 + exp(-x)), the function behind R2B_TILE_SIGMOID.
-float r2b_sigmoid(float x);
+R2B_HOT_CODE float r2b_sigmoid(float x);
 
 // Functions of one tile for R2B_TILE_CALL, see r2b_math.h for their errors. The softmax is over the channels.
-void r2b_call_abs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_ceil(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_elu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_exp(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_floor(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_gelu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_hardswish(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_log(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_reciprocal(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_round(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_softplus(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_sqrt(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_tanh(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_softmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_logsoftmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_abs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_ceil(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_elu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_exp(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_floor(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_gelu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_hardswish(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
+                                     int32_t channels);
+R2B_HOT_CODE void r2b_call_log(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_reciprocal(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
+                                      int32_t channels);
+R2B_HOT_CODE void r2b_call_round(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_softplus(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
+                                    int32_t channels);
+R2B_HOT_CODE void r2b_call_sqrt(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_tanh(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_softmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_logsoftmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
+                                      int32_t channels);
 
 // t = b[k][c], k the thresholds of channel c that are <= t; a: [count][channels], ascending; b: [count + 1][channels].
-void r2b_call_stairs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_stairs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
 
 // Functions of a tile and an operand; rsub and rdiv are operand - t and operand / t.
-void r2b_call_add(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_sub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_rsub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_mul(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_div(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_rdiv(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_max(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-void r2b_call_min(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_add(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_sub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_rsub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_mul(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_div(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_rdiv(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_max(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
+R2B_HOT_CODE void r2b_call_min(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
 
 // ---- windows -------------------------------------------------------------------------------------------------------
 
@@ -181,11 +186,12 @@ typedef struct {
                               // output channel has weight words
 } r2b_bconv;
 
-void r2b_bconv_portable(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_portable(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 
 // The same by carry-save adders.
-void r2b_bconv_csa(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena, const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_csa(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                const r2b_parallel *parallel);
 
 // The same on BITS128, with groups = 1 and at most 65535 taps. A block is the output channels whose weights for 16
 // bytes of input fill 128 bytes: 8 of them, or 16 where there are at most 64 input channels, each with 8 bytes then.
@@ -201,8 +207,8 @@ typedef struct {
                     // ceil(in_channels / 128)][2]
 } r2b_bconv_blocks;
 
-void r2b_bconv_neon(const r2b_bconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                    const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_neon(const r2b_bconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                 const r2b_parallel *parallel);
 
 // Binary convolution by lookup in tables that are made of the input (r2b_lut4.h), with groups = 1. P is the family's
 // pixels of a vector.
@@ -229,16 +235,16 @@ typedef struct {
     uint32_t work;            // see the layout in r2b_lut4.h
 } r2b_bconv_lut4;
 
-void r2b_bconv_lut4_c(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                      const r2b_parallel *parallel);
-void r2b_bconv_lut4_c32(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);
-void r2b_bconv_lut4_dsp(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);
-void r2b_bconv_lut4_v6m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);
-void r2b_bconv_lut4_v7m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_lut4_c(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                   const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_lut4_c32(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_lut4_dsp(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_lut4_v6m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_lut4_v7m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 
 // A map of bits in another layout; the epilogue is one STORE, which says where. `work` is not used.
 typedef struct {
@@ -249,10 +255,10 @@ typedef struct {
     uint32_t work;
 } r2b_repack;
 
-void r2b_repack_bits128(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);  // from BITS32
-void r2b_repack_bits32(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                       const r2b_parallel *parallel);  // from BITS128
+R2B_HOT_CODE void r2b_repack_bits128(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);  // from BITS32
+R2B_HOT_CODE void r2b_repack_bits32(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                    const r2b_parallel *parallel);  // from BITS128
 
 // Convolution in float32 with zero padding.
 typedef struct {
@@ -264,8 +270,8 @@ typedef struct {
     uint32_t work;         // float [out_channels]
 } r2b_fconv;
 
-void r2b_fconv_portable(const r2b_fconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_portable(const r2b_fconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 
 // The same without groups, and with dilation_x = 1 where kernel_x > 1. Sums are in another order than fconv_portable's.
 typedef struct {
@@ -276,10 +282,10 @@ typedef struct {
     uint32_t work;         // float [2 pixels for dsp, 4 for neon][blocks * 8]
 } r2b_fconv_blocks;
 
-void r2b_fconv_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                   const r2b_parallel *parallel);  // needs an FPU
-void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                    const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                const r2b_parallel *parallel);  // needs an FPU
+R2B_HOT_CODE void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                 const r2b_parallel *parallel);
 
 // y = weights x + bias on a vector.
 typedef struct {
@@ -291,14 +297,15 @@ typedef struct {
     uint32_t work;         // float [out_channels]
 } r2b_dense;
 
-void r2b_dense_portable(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                        const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_dense_portable(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 
 // The same with outputs in blocks of 8: weights [blocks][in_channels][8 outputs], 0 beyond the last output; bias and
 // work of blocks * 8 floats.
-void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                   const r2b_parallel *parallel);  // needs an FPU
-void r2b_dense_neon(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena, const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                const r2b_parallel *parallel);  // needs an FPU
+R2B_HOT_CODE void r2b_dense_neon(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                 const r2b_parallel *parallel);
 
 // Pools. The border never wins a maximum; it counts in a mean (as zeros) if count_pad is 1, up to the row count_height
 // and the column count_width of the map, else it does not.
@@ -311,14 +318,14 @@ typedef struct {
     uint32_t work;   // float [channels]
 } r2b_pool;
 
-void r2b_maxpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                          const r2b_parallel *parallel);
-void r2b_avgpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                          const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_maxpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                       const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_avgpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                       const r2b_parallel *parallel);
 
 // Maxima of bits; BITS32 in and out. `work` is not used.
-void r2b_bmaxpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                           const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bmaxpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                        const r2b_parallel *parallel);
 
 // The same values in another shape, numbered by channel, then row, then column in both.
 typedef struct {
@@ -332,8 +339,8 @@ typedef struct {
     uint32_t work;   // float [out_channels]
 } r2b_reshape;
 
-void r2b_reshape_portable(const r2b_reshape *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                          const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_reshape_portable(const r2b_reshape *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                       const r2b_parallel *parallel);
 
 // y[c, h, w] = x[channels[c], rows[h], columns[w]], or `fill` where an index is R2B_NOWHERE.
 #define R2B_NOWHERE UINT32_MAX
@@ -351,8 +358,8 @@ typedef struct {
     uint32_t work;   // float [out_channels]
 } r2b_gather;
 
-void r2b_gather_portable(const r2b_gather *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                         const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_gather_portable(const r2b_gather *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                      const r2b_parallel *parallel);
 
 // Maps side by side along the channels.
 typedef struct {
@@ -364,8 +371,8 @@ typedef struct {
     uint32_t work;             // float [the sum of channels]
 } r2b_concat;
 
-void r2b_concat_portable(const r2b_concat *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                         const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_concat_portable(const r2b_concat *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                      const r2b_parallel *parallel);
 
 // y = a where the condition on x holds, else b. The condition is values[k][c], 1 or 0, with k the number of
 // thresholds[..][c], ascending, that are not above x.
@@ -382,8 +389,8 @@ typedef struct {
     uint32_t work;            // float [channels]
 } r2b_select;
 
-void r2b_select_portable(const r2b_select *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                         const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_select_portable(const r2b_select *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                      const r2b_parallel *parallel);
 
 // The channels' mean or maximum at each pixel: a map of one channel.
 typedef struct {
@@ -395,8 +402,8 @@ typedef struct {
     uint32_t work;   // float [1]
 } r2b_channel_reduce;
 
-void r2b_channel_reduce_portable(const r2b_channel_reduce *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                                 const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_channel_reduce_portable(const r2b_channel_reduce *layer, const r2b_epilogue *epilogue,
+                                              uint8_t *arena, const r2b_parallel *parallel);
 
 // The epilogue alone, on a stored map or vector; a result may take its input's place.
 typedef struct {
@@ -407,7 +414,8 @@ typedef struct {
     uint32_t work;   // float [channels]
 } r2b_map;
 
-void r2b_map_portable(const r2b_map *layer, const r2b_epilogue *epilogue, uint8_t *arena, const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_map_portable(const r2b_map *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                   const r2b_parallel *parallel);
 
 #ifdef __cplusplus
 }

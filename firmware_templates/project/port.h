@@ -8,14 +8,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Fills `data` with the next `bytes` bytes from the host; false when the stream has ended.
-bool r2b_port_read(void *data, size_t bytes);
+typedef enum {
+    R2B_LINE_READ = 0,
+    R2B_LINE_ENDED = 1,   // no more will come
+    R2B_LINE_SILENT = 2,  // what has begun does not go on
+} r2b_line;
+
+// Fills `data` with the next `bytes` bytes from the host. Where the line can lose bytes, and `begun` says that these
+// belong to a frame that has begun, half a second without a byte is R2B_LINE_SILENT; else it waits.
+r2b_line r2b_port_read(void *data, size_t bytes, bool begun);
+
+// The most bytes of a payload to ask for at once: 1 where the line has no buffer, so that the reader keeps pace.
+extern const uint32_t r2b_port_part;
 
 // Sends `bytes` bytes to the host; false when nobody listens any more.
 bool r2b_port_write(const void *data, size_t bytes);
 
-// Nanoseconds on a clock that never goes back.
-uint64_t r2b_port_ns(void);
+typedef enum {
+    R2B_UNIT_NONE = 0,    // there is no counter, or it stands still, as some do under an emulator
+    R2B_UNIT_NS = 1,      // nanoseconds
+    R2B_UNIT_CYCLES = 2,  // cycles of the core
+} r2b_unit;
+
+// What the counter counts; to be asked once, before it is used. What it has counted between start and stop includes
+// its own handling, a few dozen cycles.
+r2b_unit r2b_port_unit(void);
+void r2b_port_count_start(void);
+uint64_t r2b_port_count_stop(void);
 
 // A zeroed buffer whose address is a multiple of `alignment` (a power of two), or null. Never freed.
 void *r2b_port_buffer(size_t bytes, size_t alignment);

@@ -21,16 +21,22 @@
 
 enum { PAINT = 0xA5, STACK_BYTES = 8 << 20, OWN_FRAME = 128 };
 
-bool r2b_port_read(void *data, size_t bytes) {
+const uint32_t r2b_port_part = UINT32_MAX;
+
+static uint64_t started;
+
+// A pipe loses nothing: a frame that has begun goes on, or the stream ends.
+r2b_line r2b_port_read(void *data, size_t bytes, bool begun) {
     uint8_t *at = data;
+    (void)begun;
     while (bytes > 0) {
         const ssize_t got = read(STDIN_FILENO, at, bytes);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
+        if (got <= 0) return R2B_LINE_ENDED;
         at += got;
         bytes -= (size_t)got;
     }
-    return true;
+    return R2B_LINE_READ;
 }
 
 bool r2b_port_write(const void *data, size_t bytes) {
@@ -45,10 +51,22 @@ bool r2b_port_write(const void *data, size_t bytes) {
     return true;
 }
 
-uint64_t r2b_port_ns(void) {
+static uint64_t now_ns(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+r2b_unit r2b_port_unit(void) {
+    return R2B_UNIT_NS;
+}
+
+void r2b_port_count_start(void) {
+    started = now_ns();
+}
+
+uint64_t r2b_port_count_stop(void) {
+    return now_ns() - started;
 }
 
 // The address is a multiple of `alignment` and of no greater power of two, so that code which needs a

@@ -3,16 +3,19 @@
 // runner.c: serves one model over a byte stream, so that a host can replay and time its steps.
 //
 // A frame, both ways, little-endian:
-//   magic "R2B\xA5" | version u8 | op u8 | code u16 | a u32 | b u32 | length u32 | header CRC-32 u32
+//   magic "R2B\xA5" | version u8 | op u8 | code u16 | tag u32 | a u32 | b u32 | length u32 | header CRC-32 u32
 //   | payload, `length` bytes | payload CRC-32 u32
-// The header's CRC covers the 20 bytes before it. A receiver slides over the stream until a magic with
+// The header's CRC covers the 24 bytes before it. A receiver slides over the stream until a magic with
 // a fitting CRC turns up, so noise between frames is skipped. `code` holds flags in a request and a
-// status in a reply; a reply's op has bit 7 set, and it repeats a and b.
+// status in a reply; a reply's op has bit 7 set, and it repeats tag, a and b: by the tag, which is the
+// host's to choose, a late reply is known from the one that is waited for. A line that falls silent
+// within a frame has lost a part of it (see port.h): a frame whose header came is answered as damaged.
 //
 //   op 1 INFO                  -> model (below)
 //   op 2 LOAD  a = tensor, payload = its bytes   -> nothing
-//   op 3 RUN   a = first step, b = last, both included -> u64 ns a step; with flag 1 (MARK) nothing:
-//              r2b_marker is called twice before the first step and once after each, no clock is read
+//   op 3 RUN   a = first step, b = last, both included -> unit u32 (r2b_unit in port.h) and, unless that is
+//              R2B_UNIT_NONE, a count u64 a step; with flag 1 (MARK) nothing: r2b_marker is called twice
+//              before the first step and once after each, nothing is counted
 //   op 4 READ  a = tensor      -> its bytes
 //   op 5 STACK                 -> u64 bytes of stack of one r2b_run; what lies in the arena is lost
 //   op 6 QUIT                  -> nothing, and the program ends
@@ -25,7 +28,7 @@
 
 #include "port.h"
 
-enum { VERSION = 1, HEADER_BYTES = 24, REPLY = 0x80, FLAG_MARK = 1 };
+enum { VERSION = 2, HEADER_BYTES = 28, HEADER_CHECKED = 24, REPLY = 0x80, FLAG_MARK = 1, UNIT_BYTES = 4 };
 enum { OP_INFO = 1, OP_LOAD, OP_RUN, OP_READ, OP_STACK, OP_QUIT, OP_FILL };
 enum status {
     STATUS_OK = 0,
@@ -33,7 +36,7 @@ enum status {
     STATUS_OP = 2,           // unknown op or flag
     STATUS_INDEX = 3,        // no such tensor, step or byte
     STATUS_LENGTH = 4,       // the payload has not the length that the op asks for
-    STATUS_CRC = 5,          // the payload is damaged
+    STATUS_CRC = 5,          // the payload is damaged, or a part of it never came
     STATUS_UNSUPPORTED = 6,  // this build cannot do it
     STATUS_MODEL = 0x100,    // 0x100 + r2b_status
 };
@@ -42,6 +45,7 @@ typedef struct {
     uint8_t version;
     uint8_t op;
     uint16_t code;
+    uint32_t tag;
     uint32_t a;
     uint32_t b;
     uint32_t length;
@@ -49,6 +53,7 @@ typedef struct {
 
 static const r2b_model *const model = &R2B_MODEL;
 static const uint8_t magic[4] = {'R', '2', 'B', 0xA5};
+static r2b_unit unit;
 
 // An instruction counter in the emulator looks for executions of this address.
 void r2b_marker(void);
@@ -82,34 +87,45 @@ static uint32_t get32(const uint8_t *at) {
 // Finds the next header, whatever noise lies before it; false at the end of the stream.
 static bool read_header(header *h) {
     uint8_t bytes[HEADER_BYTES];
-    if (!r2b_port_read(bytes, sizeof bytes)) return false;
-    while (memcmp(bytes, magic, sizeof magic) != 0 || crc32(0, bytes, 20) != get32(bytes + 20)) {
-        memmove(bytes, bytes + 1, sizeof bytes - 1);
-        if (!r2b_port_read(bytes + sizeof bytes - 1, 1)) return false;
+    size_t have = 0;
+    while (have < sizeof bytes) {
+        const r2b_line line = r2b_port_read(bytes + have, have == 0 ? 1 : sizeof bytes - have, have > 0);
+        if (line == R2B_LINE_ENDED) return false;
+        have = line == R2B_LINE_SILENT ? 0 : have == 0 ? 1 : sizeof bytes;
+        if (have == sizeof bytes && (memcmp(bytes, magic, sizeof magic) != 0 ||
+                                     crc32(0, bytes, HEADER_CHECKED) != get32(bytes + HEADER_CHECKED))) {
+            memmove(bytes, bytes + 1, --have);
+        }
     }
     h->version = bytes[4];
     h->op = bytes[5];
     h->code = (uint16_t)(bytes[6] | bytes[7] << 8);
-    h->a = get32(bytes + 8);
-    h->b = get32(bytes + 12);
-    h->length = get32(bytes + 16);
+    h->tag = get32(bytes + 8);
+    h->a = get32(bytes + 12);
+    h->b = get32(bytes + 16);
+    h->length = get32(bytes + 20);
     return true;
 }
 
-// Reads the payload into `data`, or drops it where `data` is null; `intact` tells whether its CRC fits.
+// Reads the payload into `data`, or drops it where `data` is null; `intact` tells whether all of it came and its CRC
+// fits. The CRC keeps pace: a line that has no buffer loses what comes while nobody reads.
 static bool read_payload(uint8_t *data, uint32_t length, bool *intact) {
     uint8_t scratch[64];
     uint32_t crc = 0;
+    *intact = false;
     while (length > 0) {
-        const uint32_t part = data != NULL || length < sizeof scratch ? length : (uint32_t)sizeof scratch;
+        const uint32_t most = data != NULL || r2b_port_part < sizeof scratch ? r2b_port_part : (uint32_t)sizeof scratch;
+        const uint32_t part = length < most ? length : most;
         uint8_t *const to = data != NULL ? data : scratch;
-        if (!r2b_port_read(to, part)) return false;
+        const r2b_line line = r2b_port_read(to, part, true);
+        if (line != R2B_LINE_READ) return line == R2B_LINE_SILENT;
         crc = crc32(crc, to, part);
         length -= part;
+        if (data != NULL) data += part;
     }
-    if (!r2b_port_read(scratch, 4)) return false;
-    *intact = crc == get32(scratch);
-    return true;
+    const r2b_line line = r2b_port_read(scratch, 4, true);
+    *intact = line == R2B_LINE_READ && crc == get32(scratch);
+    return line != R2B_LINE_ENDED;
 }
 
 // Sends a reply; `payload` may be null where `length` is 0.
@@ -121,10 +137,11 @@ static bool reply(const header *request, enum status status, const void *payload
     head[5] = request->op | REPLY;
     head[6] = (uint8_t)status;
     head[7] = (uint8_t)((unsigned)status >> 8);
-    put32(head + 8, request->a);
-    put32(head + 12, request->b);
-    put32(head + 16, length);
-    put32(head + 20, crc32(0, head, 20));
+    put32(head + 8, request->tag);
+    put32(head + 12, request->a);
+    put32(head + 16, request->b);
+    put32(head + 20, length);
+    put32(head + HEADER_CHECKED, crc32(0, head, HEADER_CHECKED));
     put32(tail, length > 0 ? crc32(0, payload, length) : 0);
     return r2b_port_write(head, sizeof head) && (length == 0 || r2b_port_write(payload, length)) &&
            r2b_port_write(tail, sizeof tail);
@@ -169,24 +186,27 @@ static void run_whole(void *context) {
 
 static bool run_steps(server *s, const header *h) {
     const bool mark = (h->code & FLAG_MARK) != 0;
+    const bool count = !mark && unit != R2B_UNIT_NONE;
+    uint8_t *at = s->scratch + UNIT_BYTES;
     if (h->a > h->b || h->b >= model->step_count) return refuse(h, STATUS_INDEX);
     if (mark) {
         r2b_marker();
         r2b_marker();  // the count between these two is what a marker itself costs
     }
     for (uint32_t i = h->a; i <= h->b; i++) {
-        const uint64_t start = mark ? 0 : r2b_port_ns();
+        if (count) r2b_port_count_start();
         const r2b_status status = r2b_run_steps(model, s->arena, i, i, NULL);
-        if (mark) {
-            r2b_marker();
-        } else {
-            const uint64_t ns = r2b_port_ns() - start;
-            put32(s->scratch + 8 * (i - h->a), (uint32_t)ns);
-            put32(s->scratch + 8 * (i - h->a) + 4, (uint32_t)(ns >> 32));
+        if (mark) r2b_marker();
+        if (count) {
+            const uint64_t counted = r2b_port_count_stop();
+            put32(at, (uint32_t)counted);
+            put32(at + 4, (uint32_t)(counted >> 32));
+            at += 8;
         }
         if (status != R2B_OK) return refuse(h, (enum status)(STATUS_MODEL + (int)status));
     }
-    return reply(h, STATUS_OK, s->scratch, mark ? 0 : 8 * (h->b - h->a + 1));
+    put32(s->scratch, (uint32_t)unit);
+    return reply(h, STATUS_OK, s->scratch, mark ? 0 : (uint32_t)(at - s->scratch));
 }
 
 static bool measure_stack(server *s, const header *h) {
@@ -243,7 +263,7 @@ static bool serve(server *s) {
 }
 
 int main(void) {
-    const size_t times = 8 * (size_t)model->step_count;
+    const size_t times = UNIT_BYTES + 8 * (size_t)model->step_count;
     const size_t info = info_bytes();
     static server s;
     s = (server){
@@ -253,6 +273,7 @@ int main(void) {
         .no_outputs = r2b_port_buffer(sizeof(void *) * model->output_count, sizeof(void *)),
     };
     if (s.arena == NULL || s.scratch == NULL || s.no_inputs == NULL || s.no_outputs == NULL) return 1;
+    unit = r2b_port_unit();
     while (serve(&s)) {
     }
     return 0;

@@ -7,7 +7,7 @@
 
 #include <stdalign.h>
 
-static alignas(R2B_ARENA_ALIGNMENT) uint8_t arena[R2B_ARENA_BYTES];
+static alignas(R2B_ARENA_ALIGNMENT) R2B_ARENA uint8_t arena[R2B_ARENA_BYTES];
 
 int main(int argc, char **argv) {
     (void)argc;

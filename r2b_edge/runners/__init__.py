@@ -10,10 +10,10 @@ import platform
 
 from r2b_edge.errors import InputError
 from r2b_edge.runners.base import Device, Session
-from r2b_edge.runners.protocol import Info
+from r2b_edge.runners.protocol import Info, Timing
 from r2b_edge.targets import Target
 
-__all__ = ["Device", "Info", "Session", "connect"]
+__all__ = ["Device", "Info", "Session", "Timing", "connect"]
 
 TIME_LIMIT_S = 300.0
 _ARCH = {"x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Literal, Protocol, Self
 
-from r2b_edge.runners.protocol import Info
+from r2b_edge.runners.protocol import Info, Timing
 
 
 class Channel(Protocol):
@@ -46,8 +46,8 @@ class Session(ABC):
         """Write `byte`, 0 to 255, to every byte of the arena."""
 
     @abstractmethod
-    def run(self, first: int, last: int) -> list[int]:
-        """Run the steps first..last, both included; the nanoseconds of each."""
+    def run(self, first: int, last: int) -> Timing:
+        """Run the steps first..last, both included; what each took, where the program can count it."""
 
     @abstractmethod
     def run_marked(self, first: int, last: int) -> None:

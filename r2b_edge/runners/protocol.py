@@ -2,30 +2,35 @@ r"""The frames that the tool and the runner exchange: pure functions, no I/O.
 
 A frame, both ways, little-endian:
 
-    magic "R2B\xA5" | version u8 | op u8 | code u16 | a u32 | b u32 | length u32 | header CRC-32 u32
+    magic "R2B\xA5" | version u8 | op u8 | code u16 | tag u32 | a u32 | b u32 | length u32 | header CRC-32 u32
     | payload, `length` bytes | payload CRC-32 u32
 
-The header's CRC covers the 20 bytes before it. `code` holds flags in a request and a status in a reply;
-a reply's op has bit 7 set, and it repeats a and b. The ops are told at the top of
+The header's CRC covers the 24 bytes before it. `code` holds flags in a request and a status in a reply;
+a reply's op has bit 7 set, and it repeats tag, a and b: by the tag a late reply is told from the one that is
+waited for. The ops are told at the top of
 firmware_templates/project/runner.c, the other end of the line.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 from r2b_edge.errors import DeviceError
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"R2B\xa5"
 REPLY = 0x80
 FLAG_MARK = 1
 MAX_PAYLOAD = 1 << 28  # far above any tensor here; a greater length is nonsense
 
-_HEADER = struct.Struct("<4sBBHIII")
+MAX_WORDS = 256
+_WORDS = re.compile(rb"(r2b_runner: [ -~]{1,120})\n")
+_HEADER = struct.Struct("<4sBBHIIII")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 _INFO = struct.Struct("<16s7I")
@@ -48,7 +53,7 @@ _STATUS = {
     2: "it does not know this request",
     3: "it has no such tensor or step, or that is no byte",
     4: "the payload has the wrong length",
-    5: "the payload arrived damaged",
+    5: "the payload arrived damaged, or not all of it",
     6: "this build of it cannot do that",
     0x101: "the model was called with a wrong argument",
     0x102: "the arena is not aligned as the model needs",
@@ -65,6 +70,25 @@ class Frame:
     b: int = 0
     payload: bytes = b""
     version: int = VERSION
+    tag: int = 0
+
+
+Unit = Literal["ns", "cycles"]
+_UNITS: tuple[Unit | None, ...] = (None, "ns", "cycles")
+"""By the number that a RUN reply gives (r2b_unit in firmware_templates/project/port.h)."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What steps took.
+
+    Attributes:
+        unit: of `counts`; None where the program has no counter, or one that stands still: QEMU's DWT does.
+        counts: one a step; empty where there is no unit.
+    """
+
+    unit: Unit | None
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +126,8 @@ def encode(frame: Frame) -> bytes:
         raise ValueError(f"a payload of {len(frame.payload)} bytes is too long")
     try:
         head = _HEADER.pack(
-            MAGIC, frame.version, frame.op, frame.code, frame.a, frame.b, len(frame.payload)
+            *(MAGIC, frame.version, frame.op, frame.code, frame.tag, frame.a, frame.b),
+            len(frame.payload),
         )
     except struct.error as error:
         raise ValueError(f"{frame} does not fit a frame: {error}") from error
@@ -119,6 +144,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self.noise = 0
+        self._words = bytearray()
         self._pending = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -132,13 +158,18 @@ class Decoder:
             frames.append(frame)
         return frames
 
+    def words(self) -> str | None:
+        """What a firmware says before it stops: the last line among the noise that begins with r2b_runner."""
+        lines = _WORDS.findall(self._words)
+        return lines[-1].decode() if lines else None
+
     def _next(self) -> Frame | None:
         while True:
             self._skip_to_magic()
             if len(self._pending) < HEADER_BYTES:
                 return None
             head = bytes(self._pending[: _HEADER.size])
-            _, version, op, code, a, b, length = _HEADER.unpack(head)
+            _, version, op, code, tag, a, b, length = _HEADER.unpack(head)
             (crc,) = _CRC.unpack_from(self._pending, _HEADER.size)
             if crc != zlib.crc32(head) or length > MAX_PAYLOAD:
                 self._drop(1)
@@ -151,7 +182,7 @@ class Decoder:
                 self._drop(HEADER_BYTES)
                 continue
             del self._pending[: end + _CRC.size]
-            return Frame(op, code, a, b, payload, version)
+            return Frame(op, code, a, b, payload, version, tag)
 
     def _skip_to_magic(self) -> None:
         at = self._pending.find(MAGIC)
@@ -163,6 +194,7 @@ class Decoder:
         self._drop(at)
 
     def _drop(self, count: int) -> None:
+        self._words = (self._words + self._pending[:count])[-MAX_WORDS:]
         del self._pending[:count]
         self.noise += count
 
@@ -178,7 +210,8 @@ def check_reply(request: Frame, reply: Frame) -> bytes:
             f"the program speaks protocol version {reply.version}, this tool {VERSION}",
             "export and build it again",
         )
-    if (reply.op, reply.a, reply.b) != (request.op | REPLY, request.a, request.b):
+    asked = (request.op | REPLY, request.tag, request.a, request.b)
+    if (reply.op, reply.tag, reply.a, reply.b) != asked:
         raise DeviceError(f"the program answered op {reply.op:#x} to a request for {request.op:#x}")
     if reply.code != 0:
         reason = _STATUS.get(reply.code, f"status {reply.code:#x}")
@@ -186,6 +219,21 @@ def check_reply(request: Frame, reply: Frame) -> bytes:
             f"the program refused {Op(request.op).name} ({request.a}, {request.b}): {reason}"
         )
     return reply.payload
+
+
+def decode_timing(payload: bytes, steps: int) -> Timing:
+    """The payload of a RUN reply about so many steps.
+
+    Raises:
+        DeviceError: it is none.
+    """
+    number, counts = int.from_bytes(payload[:4], "little"), payload[4:]
+    if len(payload) < 4 or number >= len(_UNITS):
+        raise DeviceError(f"the program timed {steps} steps in an unknown unit")
+    unit = _UNITS[number]
+    if len(counts) != (0 if unit is None else 8 * steps):
+        raise DeviceError(f"the program timed {steps} steps in {len(counts)} bytes")
+    return Timing(unit, struct.unpack(f"<{len(counts) // 8}Q", counts))
 
 
 def decode_info(payload: bytes) -> Info:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import struct
+import itertools
+import secrets
 import time
+from dataclasses import replace
 
 from r2b_edge.errors import DeviceError
 from r2b_edge.runners import protocol
 from r2b_edge.runners.base import Channel, Session
-from r2b_edge.runners.protocol import Frame, Info, Op
+from r2b_edge.runners.protocol import Frame, Info, Op, Timing
 
 MAX_NOISE = 1 << 20  # a program that has said this much and no frame speaks something else
 
@@ -25,6 +27,8 @@ class StreamSession(Session):
         self._channel = channel
         self._time_limit_s = time_limit_s
         self._decoder = protocol.Decoder()
+        # A board may still be answering somebody who has gone: that must not be taken for an answer to us.
+        self._tags = itertools.count(secrets.randbits(31))
         self._info: Info | None = None
         self._closed = False
 
@@ -46,13 +50,10 @@ class StreamSession(Session):
         """See Session."""
         self._ask(Frame(Op.FILL, a=byte))
 
-    def run(self, first: int, last: int) -> list[int]:
+    def run(self, first: int, last: int) -> Timing:
         """See Session."""
         count = self._count(first, last)
-        answer = self._ask(Frame(Op.RUN, a=first, b=last))
-        if len(answer) != 8 * count:
-            raise DeviceError(f"the program timed {count} steps in {len(answer)} bytes")
-        return list(struct.unpack(f"<{count}Q", answer))
+        return protocol.decode_timing(self._ask(Frame(Op.RUN, a=first, b=last)), count)
 
     def run_marked(self, first: int, last: int) -> None:
         """See Session."""
@@ -99,12 +100,16 @@ class StreamSession(Session):
 
     def _ask(self, request: Frame) -> bytes:
         deadline = time.monotonic() + self._time_limit_s
+        request = replace(request, tag=next(self._tags) & 0xFFFFFFFF)
         self._channel.write(protocol.encode(request), deadline)
         while True:
             frames = self._decoder.feed(self._channel.read(deadline))
-            if len(frames) > 1:
-                raise DeviceError(f"the program answered one request with {len(frames)} replies")
-            if frames:
-                return protocol.check_reply(request, frames[0])
+            ours = [frame for frame in frames if frame.tag == request.tag]
+            if len(ours) > 1:
+                raise DeviceError(f"the program answered one request with {len(ours)} replies")
+            if ours:
+                return protocol.check_reply(request, ours[0])
+            if words := self._decoder.words():
+                raise DeviceError(f"the firmware stopped: {words}")
             if self._decoder.noise > MAX_NOISE:
                 raise DeviceError("the program answers, but not in the runner's protocol")

@@ -465,6 +465,34 @@ def unit_epilogue(b: Builder, value: str) -> list[str]:
     return [*outputs, *([value] if some[7] or not outputs else [])]
 
 
+def lut4_units(b: Builder) -> list[str]:
+    """Whole vectors, one and several in a row, two rows in one: scale, PReLU and skip in place, with a mean or without,
+    a scale alone, the sums themselves, and signs; windows that reach 1 to 3 pixels beyond a vector."""
+    outputs = []
+    for width, kernel, parts in (
+        (16, 3, "scale bend skip"), (32, 3, "scale bend skip mean"), (8, 5, "scale bend skip mean"), (16, 3, "scale"),
+        (40, 5, ""), (32, 7, "signs"), (48, 3, "scale bend"),
+    ):  # fmt: skip
+        pads = (kernel // 2,) * 4
+        bits = b.add(step(b, 12), b.input(1, 12, 4, width))
+        value = b.add(
+            BinaryConv(b.signs(8, 12, kernel, kernel), Window((kernel,) * 2, (1, 1), pads)), bits
+        )
+        if "scale" in parts:
+            value = b.add(ChannelAffine(b.floats(8), np.zeros(8, np.float32)), value)
+        if "bend" in parts:
+            value = b.add(PReLU(b.floats(8)), value)
+        if "skip" in parts:
+            value = b.add(Add(), value, b.input(1, 8, 4, width))
+        if "mean" in parts:
+            outputs.append(b.add(GlobalAvgPool(), value))
+        if "skip" in parts or parts == "signs":
+            outputs.append(b.add(step(b, 8), value))
+        if parts != "signs":
+            outputs.append(value)
+    return outputs
+
+
 def signs_epilogue(b: Builder, value: str) -> list[str]:
     """Signs alone, behind constants: they may become thresholds of the integers. Some slopes bend twice."""
     channels = b.graph.type(value).channels
@@ -489,6 +517,8 @@ def layers(kernel: Kernel, seed: int) -> Graph:
     for i in range(LAYERS_A_KERNEL):
         value = KERNEL_LAYERS.get(kernel.name, LAYERS[kernel.op])(b)
         outputs += epilogues[i % len(epilogues)](b, value)
+    if "lut4" in kernel.name:
+        outputs += lut4_units(b)
     return b.done(*dict.fromkeys([*b.graph.outputs, *outputs]))
 
 

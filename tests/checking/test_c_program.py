@@ -19,7 +19,7 @@ from r2b_edge.checking.verify import Verdict, Verifier
 from r2b_edge.exporters import c as c_exporter
 from r2b_edge.graph import Graph
 from r2b_edge.pipeline import program_of
-from r2b_edge.runners import Info, Session, connect
+from r2b_edge.runners import Info, Session, Timing, connect
 from r2b_edge.toolchain.build import build
 
 
@@ -65,7 +65,7 @@ class Wrapped(Session):
     def fill(self, byte: int) -> None:
         self.session.fill(byte)
 
-    def run(self, first: int, last: int) -> list[int]:
+    def run(self, first: int, last: int) -> Timing:
         return self.session.run(first, last)
 
     def run_marked(self, first: int, last: int) -> None:
@@ -120,7 +120,7 @@ def test_a_step_that_does_nothing_is_found(missing: int, built: Built, session: 
     class Skipping(Wrapped):
         after = 0
 
-        def run(self, first: int, last: int) -> list[int]:
+        def run(self, first: int, last: int) -> Timing:
             if first == last == missing and self.after >= STEPS:
                 return [0]
             self.after += first == last
@@ -139,7 +139,7 @@ def test_nothing_lies_in_the_arena_but_what_is_given(built: Built, session: Sess
     seen = []
 
     class Looking(Wrapped):
-        def run(self, first: int, last: int) -> list[int]:
+        def run(self, first: int, last: int) -> Timing:
             steps = built.program.steps
             given = built.program.inputs if first < last else steps[first].inputs
             places = [built.program.tensor[name] for name in given]
@@ -179,7 +179,7 @@ def test_a_whole_run_on_what_the_last_one_left(built: Built, session: Session) -
     class Once(Wrapped):
         runs = 0
 
-        def run(self, first: int, last: int) -> list[int]:
+        def run(self, first: int, last: int) -> Timing:
             if first < last:
                 self.runs += 1
                 if self.runs > 1:

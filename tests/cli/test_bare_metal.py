@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from cli_nets import binary_net, fault, run, save
 
 from r2b_edge import targets
+from r2b_edge.checking import run as checking
+from r2b_edge.runners import connect, count
 
 
 @pytest.fixture
@@ -89,3 +93,28 @@ def test_a_budget_without_a_compiler_is_not_passed(
         "--max-ram cannot be checked: not built: cmake is not installed; apt-get install cmake"
     )
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_firmware_that_hangs_or_faults_is_exit_4(
+    onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One clear line, and the report stays what it was."""
+    out = tmp_path / "out"
+    assert run("export", onnx_file, "-t", "stm32f405", "-o", out).exit_code == 0
+    source, report = out / "c/model/tiny.c", (out / "report.json").read_bytes()
+    own = source.read_text()
+    counted = functools.partial(count.count_instructions, time_limit_s=8.0)
+    monkeypatch.setattr(checking, "connect", functools.partial(connect, time_limit_s=8.0))
+    monkeypatch.setattr(count, "count_instructions", counted)
+    for planted, said in (
+        ("for (volatile int hang = 1; hang != 0;) {\n    }", "r2b_runner did not answer in time"),
+        ("__builtin_trap();", "exception 0x00000003 at address 0x0800"),
+    ):
+        changed, places = re.subn(r"(static void step1\(.*\{\n)", rf"\1    {planted}\n", own)
+        assert places == 1
+        source.write_text(changed)
+        result = run("check", out)
+        assert result.exit_code == 4, result.stderr
+        assert said in result.stderr.splitlines()[-1]
+        assert (out / "report.json").read_bytes() == report

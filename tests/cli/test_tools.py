@@ -82,6 +82,24 @@ def test_an_export_without_a_compiler(
     assert (tmp_path / "out" / "model.tflite").is_file()
 
 
+def test_firmware_without_its_compiler(
+    onnx_file: Path, tmp_path: Path, only: Callable[..., Path]
+) -> None:
+    """c/ is written and nothing of it measured; a check, which has to build it, is exit 5."""
+    only("cmake", "ninja", "qemu-system-arm")
+    missing = "arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+    out = tmp_path / "out"
+    exported = run("export", onnx_file, "--target", "microbit", "--out", out, "--json")
+    assert exported.exit_code == 0, exported.stderr
+    report = json.loads(exported.stdout)
+    assert [report["memory"][k] for k in ("flash_bytes", "ram_bytes", "stack_bytes")] == [None] * 3
+    assert report["notes"] == [f"not built: {missing}"]
+    assert (out / "c/runner/port_uart.c").is_file()
+    checked = run("check", out)
+    assert checked.exit_code == 5, checked.stderr
+    assert missing in checked.stderr
+
+
 def test_an_export_without_the_emulator(
     onnx_file: Path, tmp_path: Path, only: Callable[..., Path]
 ) -> None:

@@ -14,7 +14,7 @@ from r2b_edge.runners.protocol import Decoder, Frame, Op
 u8 = st.integers(0, 0xFF)
 u16 = st.integers(0, 0xFFFF)
 u32 = st.integers(0, 0xFFFFFFFF)
-frames = st.builds(Frame, u8, u16, u32, u32, st.binary(max_size=200), u8)
+frames = st.builds(Frame, u8, u16, u32, u32, st.binary(max_size=200), u8, u32)
 # Noise that likes to look like a frame's beginning, but never holds a whole header.
 noise = st.lists(
     st.sampled_from([b"R", b"R2", b"R2B", b"R2B\xa5", b"R2B\xa5\x01\x01", b"\x00", b"hello\n"]),
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_refused(frame: Frame) -> None:
 
 
 def test_a_length_beyond_all_tensors_is_noise() -> None:
-    head = struct.pack("<4sBBHIII", protocol.MAGIC, 1, 1, 0, 0, 0, protocol.MAX_PAYLOAD + 1)
+    head = struct.pack("<4sBBHIIII", protocol.MAGIC, 1, 1, 0, 0, 0, 0, protocol.MAX_PAYLOAD + 1)
     crc = struct.pack("<I", zlib.crc32(head))
     decoder = Decoder()
     assert decoder.feed(head + crc) == []
@@ -87,7 +87,9 @@ def test_a_length_beyond_all_tensors_is_noise() -> None:
 
 
 def reply(request: Frame, **changed: object) -> Frame:
-    return Frame(**{"op": request.op | 0x80, "a": request.a, "b": request.b, **changed})  # type: ignore[arg-type]
+    return Frame(
+        **{"op": request.op | 0x80, "tag": request.tag, "a": request.a, "b": request.b, **changed}
+    )  # type: ignore[arg-type]
 
 
 def test_a_fitting_reply_gives_its_payload() -> None:
@@ -98,16 +100,17 @@ def test_a_fitting_reply_gives_its_payload() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"version": 2}, "protocol version 2, this tool 1"),
+        ({"version": 1}, "protocol version 1, this tool 2"),
         ({"op": 0x81}, "answered op 0x81"),
         ({"a": 4}, "answered op"),
+        ({"tag": 8}, "answered op"),
         ({"code": 3}, "refused READ .3, 0.: it has no such tensor"),
         ({"code": 0x102}, "not aligned"),
         ({"code": 999}, "status 0x3e7"),
     ],
 )
 def test_an_unfitting_reply(changed: dict[str, object], message: str) -> None:
-    request = Frame(Op.READ, a=3)
+    request = Frame(Op.READ, a=3, tag=7)
     with pytest.raises(DeviceError, match=message):
         protocol.check_reply(request, reply(request, **changed))
 
@@ -143,3 +146,43 @@ def test_info_from_anything_is_info_or_an_error(payload: bytes) -> None:
     except DeviceError:
         return
     assert len(payload) == 44 + 4 * (len(told.inputs) + len(told.outputs) + len(told.tensor_bytes))
+
+
+@pytest.mark.parametrize(
+    ("payload", "unit", "counts"),
+    [
+        (struct.pack("<I", 0), None, ()),
+        (struct.pack("<I2Q", 1, 5, 1 << 40), "ns", (5, 1 << 40)),
+        (struct.pack("<I2Q", 2, 7, 0), "cycles", (7, 0)),
+    ],
+)
+def test_timing(payload: bytes, unit: str | None, counts: tuple[int, ...]) -> None:
+    told = protocol.decode_timing(payload, 2)
+    assert (told.unit, told.counts) == (unit, counts)
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (b"\0\0\0", "unknown unit"),
+        (struct.pack("<I", 3), "unknown unit"),
+        (struct.pack("<I", 2), "in 0 bytes"),
+        (struct.pack("<IQ", 2, 7), "in 8 bytes"),
+        (struct.pack("<I2Q", 0, 0, 0), "in 16 bytes"),  # no unit, and counts nevertheless
+    ],
+)
+def test_timing_that_contradicts_itself(payload: bytes, said: str) -> None:
+    with pytest.raises(DeviceError, match=said):
+        protocol.decode_timing(payload, 2)
+
+
+def test_the_last_words_of_a_firmware() -> None:
+    decoder = Decoder()
+    assert decoder.feed(b"boot\nr2b_runner: exception 0x00000003") == []
+    assert decoder.words() is None  # the line may go on
+    assert decoder.feed(b" at address 0x08000100\n") == []
+    assert decoder.words() == "r2b_runner: exception 0x00000003 at address 0x08000100"
+    inside = Frame(Op.READ, payload=b"r2b_runner: just data\n")
+    other = Decoder()
+    assert other.feed(protocol.encode(inside)) == [inside]
+    assert other.words() is None

@@ -44,19 +44,24 @@ def test_info(session: Session) -> None:
     assert (info.inputs, info.outputs, info.tensor_bytes) == ((0,), (2,), (16, 16, 16))
 
 
-def test_many_runs_in_one_program(session: Session) -> None:
+def test_many_runs_in_one_program(session: Session, request: pytest.FixtureRequest) -> None:
+    on_board = "stm32f405" in request.node.name
     for value in (0.0, 1.5, -3.0):
         session.load(0, struct.pack("<4f", value, 1.0, 2.0, 3.0))
-        times = session.run(0, 1)
-        assert len(times) == 2
-        assert all(0 < ns < 10**9 for ns in times)
+        took = session.run(0, 1)
+        if on_board:  # QEMU's cycle counter stands still, which is told
+            assert (took.unit, took.counts) == (None, ())
+        else:
+            assert took.unit == "ns"
+            assert len(took.counts) == 2
+            assert all(0 < ns < 10**9 for ns in took.counts)
         assert struct.unpack("<4f", session.read(1)) == (2 * value, 2.0, 4.0, 6.0)
         assert struct.unpack("<4f", session.read(2)) == (2 * value + 1, 3.0, 5.0, 7.0)
 
 
 def test_a_step_is_replayed_on_given_inputs(session: Session) -> None:
     session.load(1, FOUR)
-    assert len(session.run(1, 1)) == 1
+    session.run(1, 1)
     assert struct.unpack("<4f", session.read(2)) == (2.0, -1.0, 4.5, 1.0)
 
 
@@ -118,8 +123,8 @@ def raw_answers(program: Path, sent: bytes, count: int) -> list[Frame]:
 @pytest.mark.parametrize(
     ("request_frame", "status"),
     [
-        (Frame(Op.INFO, version=2), 1),
-        (Frame(Op.LOAD, a=0, payload=FOUR, version=2), 1),
+        (Frame(Op.INFO, version=3), 1),
+        (Frame(Op.LOAD, a=0, payload=FOUR, version=3), 1),
         (Frame(99), 2),
         (Frame(Op.READ, code=1), 2),
         (Frame(Op.RUN, code=2, b=1), 2),

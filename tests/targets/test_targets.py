@@ -19,6 +19,8 @@ RPI4 = {
 
 
 EMULATOR = '{argv = ["qemu-system-arm", "-cpu", "cortex-m4"], transport = "semihosting"'
+UART = '{driver = "stm32_v1", base = 0x4001_1000, clock_hz = 16_000_000, baud = 115_200, tx = "PA9", rx = "PA10"'
+BOARD = '{transport = "uart:usart1", cycles = "dwt", clock_hz = 16_000_000, '
 BARE = {
     "name": '"x"',
     "title": '"X"',
@@ -35,6 +37,7 @@ BARE = {
         {name = "ram", origin = 0x2000_0000, bytes = 4096, use = ["arena", "stack", "data"]},
     ]""",
     "emulator": EMULATOR + "}",
+    "board": f"{BOARD}uart = {UART}}}}}",
 }
 
 
@@ -188,6 +191,43 @@ def test_bare_metal_that_does_not_go_together(changed: dict[str, str], where: st
     with pytest.raises(InputError, match=r"target file x\.toml") as caught:
         targets.parse(bare(**changed), "x")
     assert where in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("board", "where"),
+    [
+        ('{transport = "ssh"}', "without board.uart"),
+        (f'{BOARD}flash = ["x"]}}', "without board.uart"),
+        (f'{{transport = "uart:usart1", cycles = "dwt", uart = {UART}}}}}', "or board.clock_hz"),
+        (
+            f'{{transport = "ssh", cycles = "dwt", clock_hz = 1, uart = {UART}}}}}',
+            'board.transport "ssh"',
+        ),
+        (
+            f'{{transport = "uart:usart1", cycles = "systick", clock_hz = 1, uart = {UART}}}}}',
+            'core "cortex-m4" and board.cycles "systick"',
+        ),
+        (f'{{transport = "uart:USART 1", uart = {UART}}}}}', "board.transport"),
+        (f"{BOARD}uart = {UART.replace('115_200', '1_000_001')}}}}}", "1000001 baud"),
+        (f"{BOARD}uart = {UART.replace('stm32_v1', '../x')}}}}}", "board.uart.driver"),
+        (f"{BOARD}uart = {UART.replace('0x4001_1000', '0x4001_1002')}}}}}", "board.uart.base"),
+        (f"{BOARD}uart = {UART.replace('PA9', 'PA9 */')}}}}}", "board.uart.tx"),
+        (f"{BOARD}uart = {UART}, setup = [{{at = 4, set = -1}}]}}}}", "setup.0.set"),
+        (f"{BOARD}uart = {UART}, setup = [{{at = 4, set = 0x1_0000_0000}}]}}}}", "setup.0.set"),
+        (f"{BOARD}uart = {UART}, setup = [{{at = 2}}]}}}}", "setup.0.at"),
+        (f'{BOARD}flash = ["x", "$(id)"], uart = {UART}}}}}', "board.flash.1"),
+        (f'{BOARD}flash = ["x", "{{hex}}"], uart = {UART}}}}}', "board.flash.1"),
+    ],
+)
+def test_a_board_that_does_not_go_together(board: str, where: str) -> None:
+    with pytest.raises(InputError, match=r"target file x\.toml") as caught:
+        targets.parse(bare(board=board), "x")
+    assert where in str(caught.value)
+
+
+def test_linux_has_no_serial_runner() -> None:
+    with pytest.raises(InputError, match="a board that is not reached by ssh alone"):
+        targets.parse(toml(board=f"{BOARD}uart = {UART}}}}}"), "x")
 
 
 def test_linux_keeps_no_stack_free() -> None:

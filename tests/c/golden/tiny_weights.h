@@ -8,32 +8,32 @@
 #ifndef R2B_TINY_WEIGHTS_H
 #define R2B_TINY_WEIGHTS_H
 
-#include <stdint.h>
+#include "r2b.h"
 
-extern const float r2b_tiny_step0_weights[54];
-extern const float r2b_tiny_step0_bias[2];
-extern const float r2b_tiny_step1_tile2_a[2];
-extern const uint32_t r2b_tiny_step1_tile2_flip[1];
-extern const float r2b_tiny_step2_weights[8];
-extern const float r2b_tiny_step2_bias[4];
-extern const float r2b_tiny_step3_weights[8];
-extern const float r2b_tiny_step3_bias[2];
-extern const uint32_t r2b_tiny_step4_weights[18];
-extern const float r2b_tiny_step4_tile0_a[2];
-extern const float r2b_tiny_step4_tile0_b[2];
-extern const float r2b_tiny_step4_tile2_a[2];
-extern const float r2b_tiny_step4_tile6_a[2];
-extern const float r2b_tiny_step6_weights[8];
-extern const float r2b_tiny_step6_bias[4];
-extern const float r2b_tiny_step7_weights[8];
-extern const float r2b_tiny_step7_bias[4];
-extern const float r2b_tiny_step8_weights[16];
-extern const float r2b_tiny_step8_bias[4];
-extern const uint32_t r2b_tiny_step9_weights[36];
-extern const float r2b_tiny_step9_tile0_a[4];
-extern const float r2b_tiny_step9_tile0_b[4];
-extern const float r2b_tiny_step9_tile2_a[4];
-extern const float r2b_tiny_step10_weights[40];
-extern const float r2b_tiny_step10_bias[10];
+extern R2B_WEIGHTS const float r2b_tiny_step0_weights[54];
+extern R2B_WEIGHTS const float r2b_tiny_step0_bias[2];
+extern R2B_WEIGHTS const float r2b_tiny_step1_tile2_a[2];
+extern R2B_WEIGHTS const uint32_t r2b_tiny_step1_tile2_flip[1];
+extern R2B_WEIGHTS const float r2b_tiny_step2_weights[8];
+extern R2B_WEIGHTS const float r2b_tiny_step2_bias[4];
+extern R2B_WEIGHTS const float r2b_tiny_step3_weights[8];
+extern R2B_WEIGHTS const float r2b_tiny_step3_bias[2];
+extern R2B_WEIGHTS const uint32_t r2b_tiny_step4_weights[18];
+extern R2B_WEIGHTS const float r2b_tiny_step4_tile0_a[2];
+extern R2B_WEIGHTS const float r2b_tiny_step4_tile0_b[2];
+extern R2B_WEIGHTS const float r2b_tiny_step4_tile2_a[2];
+extern R2B_WEIGHTS const float r2b_tiny_step4_tile6_a[2];
+extern R2B_WEIGHTS const float r2b_tiny_step6_weights[8];
+extern R2B_WEIGHTS const float r2b_tiny_step6_bias[4];
+extern R2B_WEIGHTS const float r2b_tiny_step7_weights[8];
+extern R2B_WEIGHTS const float r2b_tiny_step7_bias[4];
+extern R2B_WEIGHTS const float r2b_tiny_step8_weights[16];
+extern R2B_WEIGHTS const float r2b_tiny_step8_bias[4];
+extern R2B_WEIGHTS const uint32_t r2b_tiny_step9_weights[36];
+extern R2B_WEIGHTS const float r2b_tiny_step9_tile0_a[4];
+extern R2B_WEIGHTS const float r2b_tiny_step9_tile0_b[4];
+extern R2B_WEIGHTS const float r2b_tiny_step9_tile2_a[4];
+extern R2B_WEIGHTS const float r2b_tiny_step10_weights[40];
+extern R2B_WEIGHTS const float r2b_tiny_step10_bias[10];
 
 #endif  // R2B_TINY_WEIGHTS_H
