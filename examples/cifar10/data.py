@@ -20,14 +20,14 @@ SIZE = 32
 
 @dataclass(frozen=True)
 class Images:
-    """images uint8 [n, 3, 32, 32], RGB; labels int64 [n], 0..9."""
+    """images uint8 [n, channels, size, size]; labels int64 [n]."""
 
     images: Tensor
     labels: Tensor
 
 
 def load(path: Path, part: Literal["train", "test"]) -> Images:
-    """Decodes every JPEG of one part."""
+    """Decodes every JPEG of one part: RGB images [n, 3, 32, 32], labels 0..9."""
     with np.load(path, allow_pickle=False) as archive:
         jpeg = archive[f"{part}_jpeg"].tobytes()
         offset = archive[f"{part}_offset"].tolist()
@@ -41,36 +41,41 @@ def load(path: Path, part: Literal["train", "test"]) -> Images:
 
 
 class TrainBatches:
-    """Shuffled batches with random crop (zero pad 4) and horizontal flip; drops the last rest.
+    """Shuffled batches with random crop (zero padding) and horizontal flip; drops the last rest.
 
     The order and the crops of an epoch follow from (seed, epoch), so a resumed run sees the same.
     """
 
-    def __init__(self, data: Images, batch: int, seed: int) -> None:
-        self.padded = F.pad(data.images, (PAD, PAD, PAD, PAD))
+    def __init__(
+        self, data: Images, batch: int, seed: int, pad: int = PAD, flip: bool = True
+    ) -> None:
+        self.channels, self.size = data.images.shape[1], data.images.shape[2]
+        self.padded = F.pad(data.images, (pad, pad, pad, pad))
         self.labels = data.labels
         self.batch = batch
         self.seed = seed
+        self.pad = pad
+        self.flip = flip
 
     def __len__(self) -> int:
         return len(self.labels) // self.batch
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields float32 [batch, 3, 32, 32] pixels 0..255 and int64 [batch] labels."""
+        """Yields float32 [batch, channels, size, size] pixels 0..255 and int64 [batch] labels."""
         g = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
         order = torch.randperm(len(self.labels), generator=g)
-        span = torch.arange(SIZE)
-        channel = torch.arange(3).reshape(1, 3, 1, 1)
+        span = torch.arange(self.size)
+        channel = torch.arange(self.channels).reshape(1, -1, 1, 1)
         for step in range(len(self)):
             index = order[step * self.batch : (step + 1) * self.batch]
-            corner = torch.randint(0, 2 * PAD + 1, (2, self.batch, 1), generator=g)
-            flip = torch.rand(self.batch, 1, generator=g) < 0.5
+            corner = torch.randint(0, 2 * self.pad + 1, (2, self.batch, 1), generator=g)
+            flip = (torch.rand(self.batch, 1, generator=g) < 0.5) & self.flip
             rows = corner[0] + span
             columns = corner[1] + torch.where(flip, span.flip(0), span)
             x = self.padded[
                 index.reshape(-1, 1, 1, 1),
                 channel,
-                rows.reshape(-1, 1, SIZE, 1),
-                columns.reshape(-1, 1, 1, SIZE),
+                rows.reshape(-1, 1, self.size, 1),
+                columns.reshape(-1, 1, 1, self.size),
             ]
             yield x.float(), self.labels[index]

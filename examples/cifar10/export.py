@@ -9,6 +9,7 @@ The .pt2 is float32 with batch 1 and carries no path of the machine that wrote i
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,10 @@ from examples.nets import BinaryConv2d, R2BNet, binarize, r2b_cifar10
 SAMPLES = 256
 
 
-def load_checkpoint(path: Path) -> R2BNet:
-    """The net of a checkpoint of train.py, float32, in eval mode."""
+def load_checkpoint(path: Path, make: Callable[[int], R2BNet] = r2b_cifar10) -> R2BNet:
+    """The net of a checkpoint of train.py, float32, in eval mode; `make` builds it from its width."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    net: R2BNet = r2b_cifar10(saved["width"])
+    net = make(saved["width"])
     net.set_stage(saved["activation"], saved["weights"])
     net.load_state_dict(saved["model"])
     return net.eval()

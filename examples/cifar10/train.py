@@ -15,6 +15,7 @@ import argparse
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,21 @@ from examples.cifar10.losses import attention_loss, distillation_loss
 from examples.nets import Activation, R2BNet, Weights, r2b_cifar10
 
 EVAL_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned.
+
+    Args:
+        net: makes the network of a width.
+        batches: what teaches it.
+        test: what tells how well it was taught.
+    """
+
+    net: Callable[[int], R2BNet]
+    batches: TrainBatches
+    test: Images
 
 
 @dataclass(frozen=True)
@@ -69,14 +85,13 @@ def save(path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 class Trainer:
-    """Runs stages with one set of options."""
+    """Runs stages of a task with one set of options."""
 
-    def __init__(self, args: argparse.Namespace, progress: Progress) -> None:
+    def __init__(self, args: argparse.Namespace, progress: Progress, task: Task) -> None:
         self.args = args
         self.progress = progress
         self.device = torch.device(args.device)
-        self.test: Images = load(args.data, "test")
-        self.batches = TrainBatches(load(args.data, "train"), args.batch, args.seed)
+        self.task = task
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=not self.args.fp32)
@@ -102,17 +117,19 @@ class Trainer:
         hits = 0
         with torch.no_grad(), self.autocast():
             for x, y in zip(
-                self.test.images.split(EVAL_BATCH), self.test.labels.split(EVAL_BATCH), strict=True
+                self.task.test.images.split(EVAL_BATCH),
+                self.task.test.labels.split(EVAL_BATCH),
+                strict=True,
             ):
                 logits = net(self.to_device(x.float()))
                 hits += int((logits.argmax(1) == y.to(self.device)).sum())
-        return hits / len(self.test.labels)
+        return hits / len(self.task.test.labels)
 
     def run(self, stage: Stage, previous: R2BNet | None) -> R2BNet:
         """Trains one stage, or finishes it if --resume finds it begun, and returns its net."""
         args = self.args
         torch.manual_seed(args.seed)
-        net = r2b_cifar10(args.width)
+        net = self.task.net(args.width)
         net.set_stage(stage.activation, "real" if previous else stage.weights)
         if previous is not None:
             net.load_state_dict(previous.state_dict())
@@ -149,14 +166,14 @@ class Trainer:
 
         if not args.no_compile:
             loss_of = torch.compile(loss_of)
-        steps = stage.epochs * len(self.batches)
+        steps = stage.epochs * len(self.task.batches)
         bar = self.progress.add_task(stage.name, total=steps, start=True)
         for epoch in range(len(history), stage.epochs):
             began = time.monotonic()
             total = torch.zeros((), device=self.device)
             net.train()
-            for i, (x, y) in enumerate(self.batches.epoch(epoch)):
-                step = epoch * len(self.batches) + i
+            for i, (x, y) in enumerate(self.task.batches.epoch(epoch)):
+                step = epoch * len(self.task.batches) + i
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, steps, args.lr, args.warmup)
                 optimizer.zero_grad(set_to_none=True)
@@ -166,7 +183,10 @@ class Trainer:
                 optimizer.step()
                 total += loss.detach()
                 self.progress.update(bar, completed=step + 1)
-            record = {"loss": float(total) / len(self.batches), "seconds": time.monotonic() - began}
+            record = {
+                "loss": float(total) / len(self.task.batches),
+                "seconds": time.monotonic() - began,
+            }
             if (epoch + 1) % args.test_every == 0 or epoch + 1 == stage.epochs:
                 record["test"] = self.accuracy(net)
             history.append(record)
@@ -191,11 +211,12 @@ class Trainer:
         self.progress.remove_task(bar)
 
 
-def parse_args() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+def options(description: str | None) -> argparse.ArgumentParser:
+    """The options of a training, whatever the task."""
+    parser = argparse.ArgumentParser(
+        description=description.split("\n")[0] if description else None
+    )
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="CIFAR-10 as .npz, see README.md")
     add("--out", type=Path, required=True, help="folder of the checkpoints")
     add("--recipe", choices=("direct", "progressive"), default="direct")
     add("--width", type=int, default=64)
@@ -216,12 +237,11 @@ def parse_args() -> argparse.Namespace:
     add("--resume", action="store_true", help="go on from the checkpoints in --out")
     add("--no-compile", action="store_true", help="without torch.compile")
     add("--fp32", action="store_true", help="without bfloat16 autocast")
-    return parser.parse_args()
+    return parser
 
 
-def main() -> None:
+def train(args: argparse.Namespace, task: Task) -> None:
     """Trains every stage of the recipe."""
-    args = parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -232,10 +252,19 @@ def main() -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns) as progress:
-        trainer = Trainer(args, progress)
+        trainer = Trainer(args, progress, task)
         net: R2BNet | None = None
         for stage in stages(args):
             net = trainer.run(stage, net)
+
+
+def main() -> None:
+    """The command line."""
+    parser = options(__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="CIFAR-10 as .npz, see README.md")
+    args = parser.parse_args()
+    batches = TrainBatches(load(args.data, "train"), args.batch, args.seed)
+    train(args, Task(r2b_cifar10, batches, load(args.data, "test")))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from examples.nets.blocks import (
     make_units,
 )
 from examples.nets.r2b_cifar10 import r2b_cifar10
+from examples.nets.r2b_digits import r2b_digits
 from examples.nets.r2b_resnet18 import r2b_resnet18
 from examples.nets.random_weights import randomize
 
@@ -30,6 +31,7 @@ __all__ = [
     "binarize",
     "make_units",
     "r2b_cifar10",
+    "r2b_digits",
     "r2b_resnet18",
     "randomize",
 ]

@@ -38,6 +38,7 @@ def step(
     offsets: Mapping[str, int],
     works: Sequence[int],
     constants: Constants,
+    label: str = "",
 ) -> ProgramStep:
     """Everything that the templates need of a call.
 
@@ -49,13 +50,14 @@ def step(
         offsets: of the tensors in the arena.
         works: offsets of its workspaces.
         constants: takes the constants up.
+        label: comes into their names where a step has two calls.
     """
     group, kernel = call.group, call.kernel
     x, y = types[group.source], types[group.chain[0]]
     used: list[str] = []
 
     def constant(name: str, array: Array, comment: str) -> str:
-        used.append(constants.add(f"step{index}_{name}", array, comment))
+        used.append(constants.add(f"step{index}{label}_{name}", array, comment))
         return used[-1]
 
     def field(name: str, value: Field) -> Literal:

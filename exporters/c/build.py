@@ -6,17 +6,21 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
 
 from r2b_edge.errors import InputError, UnsupportedError
-from r2b_edge.exporters.c.assemble import step, workspaces
+from r2b_edge.exporters.c import stream
 from r2b_edge.exporters.c.constants import Constants
+from r2b_edge.exporters.c.in_place import trails
 from r2b_edge.exporters.c.kernels import REGISTRY, Kernel, Repack, choose
+from r2b_edge.exporters.c.layout import Layout
 from r2b_edge.exporters.c.negotiate import Call, negotiate
 from r2b_edge.exporters.c.plan import Buffer, Plan, Takeover, plan, share
 from r2b_edge.exporters.c.program import Constant, Program, ProgramStep, ProgramTensor
 from r2b_edge.exporters.c.select import Group, select
 from r2b_edge.graph.graph import Graph, TensorType
+from r2b_edge.ops import Window
 
 RUNTIME_SOURCES = ("r2b.c", "r2b_epilogue.c")
 CALL_SOURCES = {False: "r2b_call_unary.c", True: "r2b_call_pair.c"}
@@ -34,6 +38,9 @@ RESERVED = frozenset({
     "pthread", "unistd",
 })  # fmt: skip
 """Headers that model/<name>.h would hide."""
+
+
+Streams: TypeAlias = Literal["smaller", "all", "none"]
 
 
 class Target(Protocol):
@@ -73,6 +80,7 @@ def build_program(
     provenance: Mapping[str, str],
     registry: Iterable[Kernel] = REGISTRY,
     guard: int = 0,
+    streams: Streams = "smaller",
 ) -> Program:
     """Decide everything about the C project of a graph.
 
@@ -83,6 +91,7 @@ def build_program(
         provenance: what the generated files state about their origin, in order.
         registry: the kernels to choose from.
         guard: bytes of the arena to leave free on both sides of each tensor and workspace, for tests.
+        streams: which calls that could be one step by rows are: where it makes the arena smaller, all or none.
 
     Raises:
         InputError: `name` is no C identifier.
@@ -98,12 +107,18 @@ def build_program(
     def find(group: Group, y: TensorType) -> Kernel:
         return _kernel(group, types[group.source], y, target, kernels)
 
-    chosen = [Call(group, find(group, types[group.chain[0]])) for group in groups]
-    calls, layouts = negotiate(chosen, types, graph.inputs, find)
-    alignment = max(call.kernel.alignment for call in calls)
-    names = list(dict.fromkeys([*graph.inputs, *(n for call in calls for n in call.group.writes)]))
-    sizes = {n: layouts[n].nbytes(types[n]) for n in names}
-    offsets, works, memory = _memory(graph, calls, sizes, types, alignment, guard)
+    def lay_out(chosen: Sequence[Call], types: dict[str, TensorType]) -> _Laid:
+        return _lay_out(graph, *negotiate(chosen, types, graph.inputs, find), types, guard)
+
+    chosen: Sequence[Call] = [Call(group, find(group, types[group.chain[0]])) for group in groups]
+    if streams == "all":
+        chosen = stream.join(chosen, stream.pairs(graph, chosen, types))
+    elif streams == "smaller":
+        chosen = stream.choose(
+            graph, chosen, types, lambda some: lay_out(some, dict(types)).memory.bytes
+        )
+    laid = lay_out(chosen, types)
+    calls, layouts, memory = laid.calls, laid.layouts, laid.memory
     if memory.bytes >= ARENA_LIMIT:
         raise UnsupportedError(
             f"{graph.name!r} needs an arena of {memory.bytes} bytes; the limit is 2 GiB"
@@ -115,19 +130,20 @@ def build_program(
         (
             c.group.nodes[0].name
             for c in calls
-            if max(len(c.group.reads), len(c.group.writes)) > MOST_OPERANDS
+            if max(len(c.reads), len(c.group.writes)) > MOST_OPERANDS
         ),
         None,
     )
-    if len(names) > MOST_TENSORS or crowded is not None:
+    if len(laid.sizes) > MOST_TENSORS or crowded is not None:
         where = f"node {crowded!r}" if crowded else repr(graph.name)
         raise UnsupportedError(f"{where} has too many tensors for the C runtime's tables")
     steps = tuple(
-        step(i, call, types, layouts, offsets, works[i], constants) for i, call in enumerate(calls)
+        stream.step(i, call, types, layouts, laid.offsets, laid.works[i], constants)
+        for i, call in enumerate(calls)
     )
     tensors = tuple(
-        ProgramTensor(n, values.get(n, n), types[n], layouts[n], offsets[n], sizes[n], i)
-        for i, n in enumerate(names)
+        ProgramTensor(n, values.get(n, n), types[n], layouts[n], laid.offsets[n], size, i)
+        for i, (n, size) in enumerate(laid.sizes.items())
     )
     return Program(
         name=name,
@@ -138,7 +154,7 @@ def build_program(
         outputs=tuple(graph.outputs),
         arena_bytes=memory.bytes,
         arena_bound_bytes=memory.bound,
-        arena_alignment=alignment,
+        arena_alignment=laid.alignment,
         weight_bytes=sum(c.array.nbytes for c in constants.all),
         sources=tuple(dict.fromkeys([*RUNTIME_SOURCES, *_sources(calls)])),
         provenance=dict(provenance),
@@ -162,11 +178,51 @@ def _kernel(
 
 def _sources(calls: Sequence[Call]) -> Iterator[str]:
     """The files of the kernels, and of the functions that epilogues call."""
-    for call in calls:
-        yield call.kernel.source
-        yield from call.kernel.headers
-        yield from call.kernel.others
-        yield from (CALL_SOURCES[bool(t.by)] for t in call.group.tiles if t.kind == "CALL")
+    for step in calls:
+        if step.maker:
+            yield "r2b_rows.c"
+        for call in step.chain:
+            yield call.kernel.source
+            yield from call.kernel.headers
+            yield from call.kernel.others
+            yield from (CALL_SOURCES[bool(t.by)] for t in call.group.tiles if t.kind == "CALL")
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Calls with a place for everything.
+
+    Args:
+        calls: in execution order, with their Repack steps.
+        layouts: of the tensors.
+        sizes: of the tensors, bytes, in the order of the model's table.
+        offsets: of the tensors.
+        works: offsets of each step's workspaces.
+        alignment: of the arena.
+        memory: the plan of the arena.
+    """
+
+    calls: Sequence[Call]
+    layouts: Mapping[str, Layout]
+    sizes: Mapping[str, int]
+    offsets: Mapping[str, int]
+    works: Sequence[Sequence[int]]
+    alignment: int
+    memory: Plan
+
+
+def _lay_out(
+    graph: Graph,
+    calls: Sequence[Call],
+    layouts: Mapping[str, Layout],
+    types: Mapping[str, TensorType],
+    guard: int,
+) -> _Laid:
+    alignment = max(part.kernel.alignment for call in calls for part in call.chain)
+    names = dict.fromkeys([*graph.inputs, *(n for call in calls for n in call.group.writes)])
+    sizes = {n: layouts[n].nbytes(types[n]) for n in names}
+    offsets, works, memory = _memory(graph, calls, sizes, types, alignment, guard)
+    return _Laid(calls, layouts, sizes, offsets, works, alignment, memory)
 
 
 def _memory(
@@ -183,12 +239,13 @@ def _memory(
     over_read = dict.fromkeys(sizes, 0)
     takeovers: list[Takeover] = []
     for i, call in enumerate(calls):
-        last |= dict.fromkeys(call.group.reads, i)
+        last |= dict.fromkeys(call.reads, i)
         for name in call.group.writes:
             first[name] = last[name] = i
-        for source in call.group.sources:
-            over_read[source] = max(over_read[source], call.kernel.over_read)
-        takeovers += _takeovers(i, call)
+        first_call = call.chain[0]
+        for source in first_call.group.sources:
+            over_read[source] = max(over_read[source], first_call.kernel.over_read)
+        takeovers += _takeovers(i, call, types)
     last |= dict.fromkeys(graph.outputs, len(calls))
 
     # The prefixes keep a model's tensor from passing for a workspace.
@@ -197,7 +254,10 @@ def _memory(
     ]
     merged, owner = share(buffers, takeovers)
     works = [
-        [Buffer(f"work {i} {k}", size, i, i) for k, size in enumerate(workspaces(call, types))]
+        [
+            Buffer(f"work {i} {k}", size, i, i)
+            for k, size in enumerate(stream.workspaces(call, types))
+        ]
         for i, call in enumerate(calls)
     ]
     memory = plan([*merged, *(w for step in works for w in step)], alignment, guard)
@@ -205,13 +265,20 @@ def _memory(
     return offsets, [[memory.offsets[w.name] for w in step] for step in works], memory
 
 
-def _takeovers(index: int, call: Call) -> Iterator[Takeover]:
+def _takeovers(index: int, call: Call, types: Mapping[str, TensorType]) -> Iterator[Takeover]:
     """Stores that may go where an operand lay which the epilogue, or a pixelwise kernel, has read before.
 
-    A kernel that is not pixelwise reads its source again for other pixels, so that nothing may go there.
+    Another kernel reads its source again for other pixels, so that nothing may go there, unless it trails behind.
     """
     group = call.group
-    read_at = dict.fromkeys(group.sources, -1 if call.kernel.in_place else len(group.tiles))
+    free = call.kernel.in_place
+    if call.kernel.trails:
+        window = getattr(group.op, "window", None)
+        assert isinstance(window, Window), f"{call.kernel.name} trails without a window"
+        free = trails(window, types[group.source], types[group.chain[0]])
+    read_at = dict.fromkeys(group.sources, -1 if free else len(group.tiles))
+    if call.maker:  # what it reads is read for every row, and its map is not stored
+        read_at = dict.fromkeys(call.maker.reads, len(group.tiles))
     for k, tile in enumerate(group.tiles):
         if tile.operand:
             at = k if tile.reads_pixel else len(group.tiles)
@@ -230,9 +297,11 @@ def _hash(
 ) -> bytes:
     """16 bytes over all that the generated code does, and nothing of where it came from."""
     digest = hashlib.sha256()
-    for step_ in steps:
-        tiles = [(t.kind, t.fields) for t in step_.epilogue]
-        digest.update(json.dumps([step_.kernel, step_.fields, tiles, step_.pixels]).encode())
+    for step in steps:
+        for part in (step, *((step.stream.maker,) if step.stream else ())):
+            tiles = [(t.kind, t.fields) for t in part.epilogue]
+            digest.update(json.dumps([part.kernel, part.fields, tiles, part.pixels]).encode())
+        digest.update(json.dumps(step.stream.fields if step.stream else None).encode())
     for tensor in tensors:
         digest.update(json.dumps([tensor.offset, tensor.layout.name, tensor.type.shape]).encode())
     for constant in constants:

@@ -88,6 +88,9 @@ class Kernel:
         wins: False for shapes that a kernel of another family does faster.
         tiles: the epilogue's operations that it can do.
         in_place: True if an output map may take the input's place: each pixel is read before it is written.
+        trails: True if it computes pixel by pixel in raster order and reads a pixel's window before it writes the
+            pixel, so that its output may begin where its input does if the window allows it (see in_place.py).
+        by_rows: True if it can compute a part of its rows as r2b_part in r2b_kernels.h has it.
         alignment: of its tensors and of its workspace.
         over_read: bytes that it may read beyond the end of its input.
         several: True if it reads several tensors.
@@ -108,6 +111,8 @@ class Kernel:
     fits: Rule = lambda op, x, y: True
     tiles: frozenset[str] = ALL_TILES
     in_place: bool = False
+    trails: bool = False
+    by_rows: bool = False
     alignment: int = 16
     over_read: int = 0
     several: bool = False
@@ -242,7 +247,7 @@ def _float_blocks(family: str, pixels: int) -> tuple[Kernel, Kernel]:
     conv = Kernel(
         f"fconv_{family}", FloatConv, family, "r2b_fconv_blocks", source,
         NHWC, _OUT, float_blocks.conv_fields, functools.partial(float_blocks.workspace, pixels),
-        float_blocks.conv_fits, headers=headers,
+        float_blocks.conv_fits, headers=headers, by_rows=True,
     )  # fmt: skip
     dense = Kernel(
         f"dense_{family}", Dense, family, "r2b_dense", source,
@@ -334,11 +339,11 @@ _OUT = (NHWC, BITS32, BITS128)
 REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "bconv_portable", BinaryConv, "portable", "r2b_bconv", "r2b_bconv_portable.c",
-        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",),
+        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",), by_rows=True,
     ),
     Kernel(
         "fconv_portable", FloatConv, "portable", "r2b_fconv", "r2b_fconv_portable.c",
-        NHWC, _OUT, _fconv_fields, _tile_bytes, _fconv_fits,
+        NHWC, _OUT, _fconv_fields, _tile_bytes, _fconv_fits, by_rows=True,
     ),
     Kernel(
         "dense_portable", Dense, "portable", "r2b_dense", "r2b_dense_portable.c",
@@ -346,11 +351,11 @@ REGISTRY: tuple[Kernel, ...] = (
     ),
     Kernel(
         "maxpool_portable", MaxPool, "portable", "r2b_pool", "r2b_pool_portable.c",
-        NHWC, _OUT, _pool_fields, _tile_bytes,
+        NHWC, _OUT, _pool_fields, _tile_bytes, trails=True, by_rows=True,
     ),
     Kernel(
         "avgpool_portable", AvgPool, "portable", "r2b_pool", "r2b_pool_portable.c",
-        NHWC, _OUT, _pool_fields, _tile_bytes,
+        NHWC, _OUT, _pool_fields, _tile_bytes, trails=True, by_rows=True,
     ),
     Kernel(
         "bmaxpool_portable", BinaryMaxPool, "portable", "r2b_pool", "r2b_bmaxpool_portable.c",
@@ -399,7 +404,7 @@ REGISTRY: tuple[Kernel, ...] = (
     _repack_kernel("repack_bits32", BITS128, BITS32),
     Kernel(
         "bconv_csa", BinaryConv, "mcu", "r2b_bconv", "r2b_bconv_csa.c",
-        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",),
+        BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",), by_rows=True,
     ),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

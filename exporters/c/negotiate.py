@@ -14,10 +14,28 @@ from r2b_edge.graph.graph import Node, TensorType
 
 @dataclass(frozen=True)
 class Call:
-    """A group with the kernel that computes it."""
+    """A group with the kernel that computes it.
+
+    Args:
+        group: the nodes.
+        kernel: computes them.
+        maker: the call whose map it reads by rows in the same step, if there is one (see stream.py).
+    """
 
     group: Group
     kernel: Kernel
+    maker: Call | None = None
+
+    @property
+    def chain(self) -> tuple[Call, ...]:
+        """The calls that make up the step, in order."""
+        return (self.maker, self) if self.maker else (self,)
+
+    @property
+    def reads(self) -> list[str]:
+        """Stored tensors that the step reads, each once: the first kernel's, then the epilogues'."""
+        operands = [name for call in self.chain for name in call.group.operands]
+        return list(dict.fromkeys([*self.chain[0].group.sources, *operands]))
 
 
 def prefer(offered: Sequence[Layout], wanted: Iterable[Layout]) -> Layout:
@@ -65,14 +83,19 @@ def negotiate(
                 group = _repack(name, copy, layouts[name], layout)
                 done.append(Call(group, find(group, types[name])))
                 layouts[copy] = layout
-        done.append(Call(_rename(call.group, renamed), call.kernel))
+        done.append(_rename(call, renamed))
     return done, layouts
 
 
 def _reads(call: Call, types: dict[str, TensorType]) -> list[tuple[str, Layout]]:
-    sources = [(name, call.kernel.reads) for name in call.group.sources]
-    maps = [layout for layout in call.kernel.writes if not layout.bits]
-    return [*sources, *((name, maps[0]) for name in call.group.operands)]
+    first = call.chain[0]
+    sources = [(name, first.kernel.reads) for name in first.group.sources]
+    operands = [
+        (name, next(layout for layout in part.kernel.writes if not layout.bits))
+        for part in call.chain
+        for name in part.group.operands
+    ]
+    return [*sources, *operands]
 
 
 def _repack(name: str, copy: str, source: Layout, target: Layout) -> Group:
@@ -80,7 +103,9 @@ def _repack(name: str, copy: str, source: Layout, target: Layout) -> Group:
     return Group(name, node, [copy], tiles=[Tile("STORE", result=copy)])
 
 
-def _rename(group: Group, names: dict[str, str]) -> Group:
+def _rename(call: Call, names: dict[str, str]) -> Call:
+    group = call.group
     tiles = [dataclasses.replace(t, operand=names.get(t.operand, t.operand)) for t in group.tiles]
     source, *others = (names.get(name, name) for name in group.sources)
-    return dataclasses.replace(group, source=source, others=others, tiles=tiles)
+    group = dataclasses.replace(group, source=source, others=others, tiles=tiles)
+    return Call(group, call.kernel, call.maker and _rename(call.maker, names))

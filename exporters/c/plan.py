@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from r2b_edge.exporters.c.pack import align
 
@@ -15,17 +15,23 @@ SWAPS = 64
 class Buffer:
     """A piece of memory that is needed from step `first` to step `last`, both included.
 
-    Step -1 is the moment before the first step, when the inputs are there.
+    Step -1 is the moment before the first step, when the inputs are there. `shrinks` has pairs (moment, bytes),
+    ascending in time and falling in size: from that moment on, only so many bytes at its beginning are needed.
     """
 
     name: str
     bytes: int
     first: int
     last: int
+    shrinks: tuple[tuple[int, int], ...] = ()
 
     def meets(self, other: Buffer) -> bool:
         """True if both are needed at some moment."""
         return self.first <= other.last and other.first <= self.last
+
+    def at(self, moment: int) -> int:
+        """Bytes that are needed at a moment of its life, and no more are later."""
+        return min([self.bytes, *(size for since, size in self.shrinks if since <= moment)])
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Takeover:
-    """At step `step`, `result` may take the storage of `operand` if nothing needs the operand later."""
+    """At step `step`, `result` may take the storage of `operand` if nothing needs the operand later.
+
+    It begins where the operand does; where it is smaller, the rest is free after the step.
+    """
 
     step: int
     result: str
@@ -65,15 +74,14 @@ def share(
     taken: set[str] = set()
     for t in takeovers:
         free = t.operand not in taken and owner[t.result] == t.result
-        if not free or last[t.operand] != t.step or size[t.operand] != size[t.result]:
+        if not free or last[t.operand] != t.step or size[t.operand] < size[t.result]:
             continue
         taken.add(t.operand)
         owner[t.result] = owner[t.operand]
         ending = merged.pop(t.result)
         head = merged[owner[t.operand]]
-        merged[head.name] = Buffer(
-            head.name, max(head.bytes, ending.bytes), head.first, ending.last
-        )
+        less = ((t.step + 1, ending.bytes),) if ending.bytes < size[t.operand] else ()
+        merged[head.name] = replace(head, last=ending.last, shrinks=head.shrinks + less)
     return list(merged.values()), owner
 
 
@@ -90,9 +98,17 @@ def plan(buffers: Sequence[Buffer], alignment: int, guard: int = 0) -> Plan:
     """
     # Each buffer has its guard before it, and the arena one at its end.
     guard = align(guard, alignment)
-    sized = [Buffer(b.name, guard + align(b.bytes, alignment), b.first, b.last) for b in buffers]
+
+    def room(size: int) -> int:
+        return guard + align(size, alignment)
+
+    sized = [
+        replace(b, bytes=room(b.bytes), shrinks=tuple((m, room(size)) for m, size in b.shrinks))
+        for b in buffers
+    ]
+    # Only where a buffer begins can more be alive than before.
     moments = {b.first for b in sized}
-    bound = max((sum(b.bytes for b in sized if b.first <= m <= b.last) for m in moments), default=0)
+    bound = max((sum(b.at(m) for b in sized if b.first <= m <= b.last) for m in moments), default=0)
     keys: list[Callable[[Buffer], tuple[int, ...]]] = [
         lambda b: (-b.bytes, b.first),
         lambda b: (-b.bytes * (b.last - b.first + 1), b.first),
@@ -123,15 +139,25 @@ def _top(offsets: Mapping[str, int], buffers: Sequence[Buffer]) -> int:
 
 
 def _place(order: Sequence[Buffer]) -> dict[str, int]:
-    """Each buffer, in order, at the lowest offset that is free while it is needed."""
+    """Each buffer, in order, at the lowest offset that is free while it is needed.
+
+    Two buffers lie apart if they do at the first moment that needs both, as neither grows. With sizes a and b then, and
+    b at offset o, the offsets of a strictly between o - a and o + b are taken.
+    """
     offsets: dict[str, int] = {}
     done: list[Buffer] = []
     for buffer in order:
+        taken = []
+        for other in done:
+            if buffer.meets(other):
+                moment = max(buffer.first, other.first)
+                at = offsets[other.name]
+                taken.append((at - buffer.at(moment), at + other.at(moment)))
         offset = 0
-        for other in sorted((b for b in done if b.meets(buffer)), key=lambda b: offsets[b.name]):
-            if offset + buffer.bytes <= offsets[other.name]:
+        for below, above in sorted(taken):
+            if offset <= below:
                 break
-            offset = max(offset, offsets[other.name] + other.bytes)
+            offset = max(offset, above)
         offsets[buffer.name] = offset
         done.append(buffer)
     return offsets

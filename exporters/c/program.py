@@ -87,7 +87,9 @@ class ProgramStep:
         pixels: of the map that it computes.
         channels: of the map that it computes.
         constants: symbols of the constants that it uses.
-        works: arena offset and bytes of each of its workspaces: the kernel's, then those of its means.
+        works: arena offset and bytes of each of its workspaces: the kernel's, then those of its means, then those of
+            a stream: its maker's, and its rows.
+        stream: the kernel before it in the same step, if there is one.
     """
 
     index: int
@@ -104,6 +106,33 @@ class ProgramStep:
     channels: int
     constants: tuple[str, ...]
     works: tuple[tuple[int, int], ...]
+
+    stream: ProgramStream | None = None
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The kernels that it calls: its own behind the one whose map that reads by rows."""
+        return (self.stream.maker.kernel, self.kernel) if self.stream else (self.kernel,)
+
+    @property
+    def called(self) -> str:
+        """These in words."""
+        return " + ".join(self.kernels)
+
+
+@dataclass(frozen=True)
+class ProgramStream:
+    """How a step's kernel reads the map of another one by rows, by r2b_by_rows.
+
+    Args:
+        maker: the call of the other one; its kernel, parameters and epilogue only.
+        layer: the graph node that the reading kernel computes.
+        fields: of r2b_rows, in C.
+    """
+
+    maker: ProgramStep
+    layer: str
+    fields: dict[str, Literal]
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,6 +85,7 @@ static inline float leaky(float x, float slope) {
 
 void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, int32_t count, float *tiles) {
     const int32_t channels = epilogue->channels;
+    pixel += epilogue->first;
     for (int32_t k = 0; k < epilogue->count; k++) {
         const r2b_tile_op *const op = &epilogue->ops[k];
         const float *const restrict a = op->a;
@@ -166,12 +167,14 @@ float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena) {
                               (op->kind == R2B_TILE_CALL && op->operand == R2B_EVERYWHERE && !op->a);
         if (reads_map && op->at == store->at) return NULL;
     }
-    return store ? (float *)(void *)(arena + store->at) : NULL;
+    if (store == NULL) return NULL;
+    return (float *)(void *)(arena + store->at) + epilogue->first * epilogue->channels;
 }
 
 // A mean is summed in two levels, rows and then their total, so that a float32 sum over a whole map stays near the
 // rounding of a single addition. The total lies in the result until the end.
 void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena) {
+    if (epilogue->first > 0) return;
     const size_t bytes = (size_t)epilogue->channels * sizeof(float);
     for (int32_t k = 0; k < epilogue->count; k++) {
         const r2b_tile_op *const op = &epilogue->ops[k];
@@ -195,6 +198,7 @@ void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena) {
 }
 
 void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena) {
+    if (epilogue->more) return;
     for (int32_t k = 0; k < epilogue->count; k++) {
         const r2b_tile_op *const op = &epilogue->ops[k];
         if (op->kind != R2B_TILE_MEAN) continue;

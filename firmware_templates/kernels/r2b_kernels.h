@@ -65,11 +65,13 @@ typedef struct {
     int32_t count;
     int32_t pixels;    // of the whole map
     int32_t channels;  // of a tile
+    int32_t first;     // of a part of the map (see r2b_by_rows): pixels before it
+    int32_t more;      // 1 if another part follows
 } r2b_epilogue;
 
 // For kernels: begin, then the tiles of all pixels, of one or of `count` neighbours in a row at a time, float
-// [count][channels], with r2b_epilogue_row after each row, then end. The tiles are changed; they must not overlap
-// anything else, except that they may lie where r2b_epilogue_place says.
+// [count][channels], with r2b_epilogue_row after each row, then end. `pixel` counts from 0 in a part of a map, too. The
+// tiles are changed; they must not overlap anything else, except that they may lie where r2b_epilogue_place says.
 R2B_HOT_CODE void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena);
 R2B_HOT_CODE void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, int32_t count,
                                      float *tiles);
@@ -79,8 +81,8 @@ static inline void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *aren
 R2B_HOT_CODE void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena);
 R2B_HOT_CODE void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena);
 
-// The map that the epilogue stores, float [pixels][channels], if each tile may be made there, at its pixel, and need
-// not be copied: nothing changes the tile after the last STORE, and no operand lies there. Else null.
+// The map that the epilogue stores, or the part of it, float [pixels][channels], if each tile may be made there, at its
+// pixel, and need not be copied: nothing changes the tile after the last STORE, and no operand lies there. Else null.
 R2B_HOT_CODE float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena);
 
 // 1 / (1 + exp(-x)), the function behind R2B_TILE_SIGMOID.
@@ -172,6 +174,37 @@ static inline float r2b_multiply_add(float a, float b, float sum) {
     return a * b + sum;
 #endif
 }
+
+// ---- rows ----------------------------------------------------------------------------------------------------------
+
+// The output rows of a kernel that one call computes: what its window and its epilogue are then. A kernel that can be
+// called so has a window and an input, and does all that it does to its output by the epilogue's functions.
+typedef struct {
+    uint32_t input;      // arena offset of the first row that it reads
+    int32_t in_height;   // rows that it reads, or that lie between them
+    int32_t out_height;  // rows that it computes
+    int32_t pad_top;     // of these, 0 or more
+    int32_t skipped;     // rows of the whole input before `input`
+    int32_t first;       // of its epilogue
+    int32_t more;        //
+} r2b_part;
+
+typedef void (*r2b_part_run)(const r2b_part *part, uint8_t *arena, const r2b_parallel *parallel);
+
+typedef struct {
+    r2b_window maker;     // over the maker's whole input
+    r2b_window reader;    // over the maker's whole output, which is NHWC
+    uint32_t input;       // the maker's
+    uint32_t input_row;   // bytes of a row of it
+    uint32_t buffer;      // of the rows that the reader needs for one row of its own
+    uint32_t buffer_row;  // bytes of a row of it
+} r2b_rows;
+
+// Runs two kernels so that the map between them is never whole in memory: for each row of the reader, first the maker
+// for the rows that the buffer lacks. The maker's epilogue stores in the buffer and does nothing that depends on the
+// pixel. Each window of both has rows inside of the map.
+void r2b_by_rows(const r2b_rows *rows, r2b_part_run make, r2b_part_run read, uint8_t *arena,
+                 const r2b_parallel *parallel);
 
 // ---- kernels -------------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ typedef struct {
 
 // Channels first..first + count - 1; `count` and is_mean are constants where it is called.
 static inline void channels_of(const window_taps *taps, int32_t first, int32_t count, int is_mean, float divisor,
-                               float *restrict tile) {
+                               float *tile) {  // may be where the input is
     float value[R2B_SUMS];
     for (int32_t c = 0; c < count; c++) value[c] = is_mean ? 0.0f : -INFINITY;
     for (int32_t y = 0; y < taps->rows; y++) {

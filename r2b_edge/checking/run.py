@@ -74,7 +74,7 @@ def check(
     board = targets.load(old.target)
     graph = graph_of(out / "model.onnx", str(old.options.get("name", "")))
     program = program_of(graph, board, graph.name, old.model.sha256)
-    if [step.kernel for step in old.steps] != [step.kernel for step in program.steps]:
+    if [step.kernel for step in old.steps] != [step.called for step in program.steps]:
         raise InputError(f"{out}: report.json and model.onnx do not fit together", "export again")
     inputs = (
         random_samples(graph) if samples is None else split_samples(read_samples(samples), graph)

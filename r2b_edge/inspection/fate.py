@@ -69,7 +69,9 @@ def fate(graph: Graph, target: Target, illegal: Collection[str]) -> Fate:
     def c(part: Graph) -> int:
         program = build_program(part, target, "inspected", {})
         for step in program.steps:
-            result.c |= dict.fromkeys(step.nodes, EPILOGUE) | {step.layer: step.kernel}
+            result.c |= dict.fromkeys(step.nodes, EPILOGUE) | {step.layer: step.kernels[0]}
+            if step.stream:
+                result.c[step.stream.layer] = step.kernel
         return program.weight_bytes
 
     result.tflite_bytes = _write(graph, "tflite", tflite, illegal, result.refusals)

@@ -65,7 +65,7 @@ def collect(
         model=_model(artifacts, graph),
         memory=_memory(artifacts, graph, program, measured),
         layers=tuple(layers),
-        steps=tuple(Step(index=s.index, kernel=s.kernel, layer=s.layer) for s in program.steps),
+        steps=tuple(Step(index=s.index, kernel=s.called, layer=s.layer) for s in program.steps),
         build=None
         if measured.compiler is None
         else Build(compiler=measured.compiler, flags=measured.flags),

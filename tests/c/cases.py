@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from r2b_edge.exporters.c import lut4
-from r2b_edge.exporters.c.kernels import Kernel, Pixelwise, Repack
+from r2b_edge.exporters.c.kernels import REGISTRY, Kernel, Pixelwise, Repack
 from r2b_edge.graph.graph import Array, Graph, TensorType
 from r2b_edge.ops import (
     Add,
@@ -223,12 +223,18 @@ def dense_blocks(b: Builder) -> str:
 def pooled(b: Builder) -> tuple[str, Window]:
     channels = int(b.rng.integers(1, 71))
     height, width = size(b)
+    w = pool_window(b, height, width)
+    return b.input(1, channels, height, width), w
+
+
+def pool_window(b: Builder, height: int, width: int) -> Window:
+    """One of which every position sees the map."""
     while True:
         w = window(b, height, width, largest_pad=1)
         ones = np.ones((1, 1, height, width), dtype=np.float32)
         narrow = all(pad < k for pad, k in zip(w.pads, w.kernel * 2, strict=True))
-        if narrow and w.patches(ones, 0.0).sum(axis=(4, 5)).min() > 0:  # each window sees the map
-            return b.input(1, channels, height, width), w
+        if narrow and w.patches(ones, 0.0).sum(axis=(4, 5)).min() > 0:
+            return w
 
 
 def max_pool(b: Builder) -> str:
@@ -524,3 +530,64 @@ def layers(kernel: Kernel, seed: int) -> Graph:
 
 BLOCK_SEEDS = {"bconv_neon_a": 201, "bconv_neon_b": 202, "bconv_neon_c": 203}
 """Further layers of bconv_neon, which has 20 loops: by the program's name."""
+
+
+BY_ROWS = [kernel for kernel in REGISTRY if kernel.by_rows]
+ROWS_A_KERNEL = 8
+
+
+def windowed(b: Builder, op: type[Op], value: str) -> str:
+    """A convolution or a pool on a value; a binary one on its signs, and scaled."""
+    kind = b.graph.type(value)
+    channels, height, width = kind.shape[1:]
+    if op in (MaxPool, AvgPool):
+        return b.add(op(pool_window(b, height, width)), value)
+    w = window(b, height, width)
+    groups = 2 if channels % 2 == 0 and b.rng.random() < 0.3 else 1
+    outputs = groups * int(b.rng.integers(1, 40))
+    if op is FloatConv:
+        weight = fan_in(b.floats(outputs, channels // groups, *w.kernel))
+        return b.add(FloatConv(weight, b.floats(outputs), w, groups), value)
+    weight = b.signs(outputs, channels // groups, *w.kernel)
+    pad_value = int(b.rng.integers(-1, 2))
+    sums = b.add(BinaryConv(weight, w, pad_value, groups), b.add(step(b, channels), value))
+    return b.add(ChannelAffine(b.floats(outputs), b.floats(outputs)), sums)
+
+
+def same_everywhere(b: Builder, value: str) -> str:
+    """Elementwise nodes that do the same at all pixels."""
+    channels = b.graph.type(value).channels
+    for _ in range(int(b.rng.integers(0, 4))):
+        match int(b.rng.integers(6)):
+            case 0:
+                value = b.add(ChannelAffine(b.floats(channels), b.floats(channels)), value)
+            case 1:
+                value = b.add(PReLU(b.floats(channels)), value)
+            case 2:
+                value = b.add(Clip(0.0, np.inf), value)
+            case 3:
+                value = b.add([Add(), Mul()][int(b.rng.integers(2))], value, b.input(1, channels))
+            case 4:
+                value = b.add(Unary("Tanh"), value)
+            case 5:
+                value = b.add(Pairwise("Max"), value, b.input(1, 1))
+    return value
+
+
+def rows(kernel: Kernel, seed: int) -> Graph:
+    """Independent pairs of layers, of which the second alone reads the first one's map; most can be one step.
+
+    The kernel computes the first one, or the second if it is a pool.
+    """
+    b = Builder(seed + 1000)
+    pools, makers = [MaxPool, AvgPool], [FloatConv, BinaryConv]
+    outputs: list[str] = []
+    for i in range(5 * ROWS_A_KERNEL // 2):
+        first, second = kernel.op, [*pools, FloatConv][i % 3]
+        if kernel.op in pools:
+            first, second = makers[i % 2], kernel.op
+        channels = int(b.rng.choice([1, 3, 32, int(b.rng.integers(1, 40))]))
+        height, width = int(b.rng.integers(3, 17)), int(b.rng.integers(1, 9))
+        made = windowed(b, first, b.input(1, channels, height, width))
+        outputs += epilogue(b, windowed(b, second, same_everywhere(b, made)))
+    return b.done(*dict.fromkeys(outputs))

@@ -11,7 +11,7 @@ from r2b_edge.exporters.c import Program, build_program
 from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
 from r2b_edge.graph.graph import Graph
 
-from .cases import BLOCK_SEEDS, layers
+from .cases import BLOCK_SEEDS, BY_ROWS, layers, rows
 from .harness import TOOLCHAINS, Models, Target, Toolchain
 from .nets import AARCH64_NETS, NETS
 from .watch import GUARD
@@ -31,7 +31,15 @@ def _program_of(kernel: Kernel, name: str = "", seed: int = 0) -> tuple[Graph, P
     others = [k for k in REGISTRY if k != kernel]
     kernel = dataclasses.replace(kernel, wins=lambda op, x, y: True)  # slow shapes, too
     name = f"layers_{name or kernel.name}"
-    return graph, build_program(graph, target, name, {}, (kernel, *others), GUARD)
+    return graph, build_program(graph, target, name, {}, (kernel, *others), GUARD, streams="none")
+
+
+def _rows_of(kernel: Kernel) -> tuple[Graph, Program]:
+    graph = rows(kernel, REGISTRY.index(kernel))
+    target = Target(families=tuple(dict.fromkeys([kernel.family, "portable"])))
+    others = [k for k in REGISTRY if k != kernel]
+    name = f"rows_{kernel.name}"
+    return graph, build_program(graph, target, name, {}, (kernel, *others), GUARD, streams="all")
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +49,7 @@ def programs() -> Programs:
     Nets of the portable family; net_neon and wide_neon are for AArch64.
     """
     made = {kernel.name: _program_of(kernel) for kernel in REGISTRY}
+    made |= {f"rows_{kernel.name}": _rows_of(kernel) for kernel in BY_ROWS}
     for name, graph in NETS.items():
         made[name] = graph, build_program(graph, Target(), name, {})
         guarded = f"{name}_guarded"
@@ -57,7 +66,7 @@ def programs() -> Programs:
 def families_of(program: Program) -> set[str]:
     """Of the kernels that a program calls."""
     family = {kernel.name: kernel.family for kernel in REGISTRY}
-    return {family[step.kernel] for step in program.steps}
+    return {family[kernel] for step in program.steps for kernel in step.kernels}
 
 
 def require_in(models: Models, program: Program) -> None:

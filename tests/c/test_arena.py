@@ -9,6 +9,7 @@ import pytest
 from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.c.kernels import REGISTRY
 
+from .cases import BY_ROWS
 from .conftest import Programs, require_in
 from .harness import Models
 from .nets import AARCH64_NETS, NETS, random_inputs
@@ -22,17 +23,22 @@ from .watch import (
 )
 
 ALL = [
-    *(kernel.name for kernel in REGISTRY), *NETS, *(f"{name}_guarded" for name in NETS), *AARCH64_NETS
+    *(kernel.name for kernel in REGISTRY), *(f"rows_{kernel.name}" for kernel in BY_ROWS),
+    *NETS, *(f"{name}_guarded" for name in NETS), *AARCH64_NETS,
 ]  # fmt: skip
 
 
 def places(program: Program) -> list[list[tuple[int, int]]]:
-    """Offset and bytes of all that is alive in each step, each place once: a result may take its operand's."""
+    """Offset and bytes of all that is alive in each step, each place once: a result may take its operand's.
+
+    One that is smaller than its operand begins where that does.
+    """
     steps = []
     for step in program.steps:
         names = {*alive_before(program, step.index), *step.outputs}
         tensors = [program.tensor[name] for name in names]
-        steps.append(sorted({*((t.offset, t.bytes) for t in tensors), *step.works}))
+        ranges = sorted({*((t.offset, t.bytes) for t in tensors), *step.works})
+        steps.append(sorted(dict(ranges).items()))
     return steps
 
 

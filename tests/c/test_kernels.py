@@ -11,7 +11,7 @@ from r2b_edge.graph.graph import Array, Graph
 from r2b_edge.graph.interpret import run
 from r2b_edge.ops import BinaryMaxPool
 
-from .cases import BLOCK_SEEDS, LAYERS, LAYERS_A_KERNEL
+from .cases import BLOCK_SEEDS, BY_ROWS, LAYERS, LAYERS_A_KERNEL, ROWS_A_KERNEL
 from .conftest import require_in
 from .harness import Models
 from .nets import AARCH64_NETS, NETS, random_inputs
@@ -42,6 +42,16 @@ def test_kernel(kernel: Kernel, models: Models, programs: dict[str, tuple[Graph,
     require_in(models, program)
     own = sum(step.kernel == kernel.name for step in program.steps)
     assert own >= LAYERS_A_KERNEL, "random layers reach other kernels, or are taken apart"
+    check_steps(graph, program, models)
+
+
+@pytest.mark.parametrize("kernel", BY_ROWS, ids=lambda k: k.name)
+def test_rows(kernel: Kernel, models: Models, programs: dict[str, tuple[Graph, Program]]) -> None:
+    """The kernel computes rows that another one reads, or reads them, row by row."""
+    graph, program = programs[f"rows_{kernel.name}"]
+    require_in(models, program)
+    own = sum(step.stream is not None and kernel.name in step.kernels for step in program.steps)
+    assert own >= ROWS_A_KERNEL, "random layers reach other kernels, or are not joined"
     check_steps(graph, program, models)
 
 
@@ -88,7 +98,8 @@ def check_outputs(
     graph: Graph, program: Program, step: ProgramStep, arena: bytes, reference: dict[str, Array]
 ) -> None:
     producers = graph.producers()
-    kinds = [op.kind for op in step.epilogue]
+    calls = [*([step.stream.maker] if step.stream else []), step]
+    kinds = [op.kind for call in calls for op in call.epilogue]
     for name in step.outputs:
         t = program.tensor[name]
         data = arena[t.offset : t.offset + t.bytes]
@@ -102,7 +113,8 @@ def check_outputs(
                 continue
             before = reference[node.inputs[0]].astype(np.float32)
             threshold = node.op.threshold.reshape(1, -1, *[1] * (before.ndim - 2))
-            exact = step.kernel.split("_")[0] not in ROUNDING and not ARITHMETIC & set(kinds)
+            own = {kernel.split("_")[0] for kernel in step.kernels}
+            exact = not ROUNDING & own and not ARITHMETIC & set(kinds)
             margin = -1.0 if exact else TOLERANCE * np.abs(before).max()
             assert (np.abs(before - threshold)[got != want] <= margin).all(), where
         elif t.type.dtype == "int32":

@@ -63,12 +63,22 @@ def test_a_result_takes_the_place_of_an_operand_that_ends() -> None:
     ("operand", "result"),
     [
         (Buffer("x", 64, 0, 3), Buffer("y", 64, 2, 4)),  # still needed
-        (Buffer("x", 64, 0, 2), Buffer("y", 32, 2, 4)),  # another size
+        (Buffer("x", 32, 0, 2), Buffer("y", 64, 2, 4)),  # too small
     ],
 )
 def test_no_takeover(operand: Buffer, result: Buffer) -> None:
     merged, _ = share([operand, result], [Takeover(2, "y", "x")])
     assert merged == [operand, result]
+
+
+def test_a_smaller_result_leaves_the_rest_free() -> None:
+    items = [Buffer("x", 64, 0, 2), Buffer("y", 32, 2, 4), Buffer("z", 16, 4, 6)]
+    merged, _ = share(items, [Takeover(2, "y", "x"), Takeover(4, "z", "y")])
+    assert merged == [Buffer("x", 64, 0, 6, ((3, 32), (5, 16)))]
+    assert [merged[0].at(moment) for moment in range(7)] == [64, 64, 64, 32, 32, 16, 16]
+    result = plan([*merged, Buffer("a", 32, 3, 4), Buffer("b", 48, 5, 6)], 16)
+    assert result.bytes == result.bound == 64
+    assert result.offsets == {"x": 0, "a": 32, "b": 16}
 
 
 def test_an_operand_is_taken_over_once() -> None:

@@ -33,11 +33,22 @@ sizes = st.one_of(
 
 @st.composite
 def lives(draw: st.DrawFn, most: int = 16) -> list[Buffer]:
+    """Some of them shrink once or twice during their life."""
     drawn = draw(st.lists(st.tuples(sizes, st.integers(-1, 12), st.integers(0, 9)), max_size=most))
-    return [
-        Buffer(f"b{i}", size, first, first + length)
-        for i, (size, first, length) in enumerate(drawn)
-    ]
+    items = []
+    for i, (size, first, length) in enumerate(drawn):
+        moments = (
+            draw(st.sets(st.integers(first + 1, first + length), max_size=2)) if length else {}
+        )
+        smaller = sorted((size // draw(st.integers(2, 5)) for _ in moments), reverse=True)
+        shrinks = tuple(zip(sorted(moments), smaller, strict=True))
+        items.append(Buffer(f"b{i}", size, first, first + length, shrinks))
+    return items
+
+
+def at(b: Buffer, moment: int) -> int:
+    """Bytes that are needed then."""
+    return next((size for since, size in reversed(b.shrinks) if since <= moment), b.bytes)
 
 
 def up(size: int, alignment: int) -> int:
@@ -50,7 +61,7 @@ def most_alive(buffers: Sequence[Buffer], alignment: int) -> int:
     """Moment by moment, the bytes that are alive, each buffer rounded up as it must begin on a multiple."""
     moments = range(-1, 40)
     return max(
-        sum(up(b.bytes, alignment) for b in buffers if b.first <= moment <= b.last)
+        sum(up(at(b, moment), alignment) for b in buffers if b.first <= moment <= b.last)
         for moment in moments
     )
 
@@ -74,10 +85,11 @@ def test_a_plan_is_one(items: list[Buffer], alignment: int, guard: int) -> None:
         assert result.offsets[b.name] >= room
         assert result.offsets[b.name] + b.bytes + room <= result.bytes
     for a, b in combinations(items, 2):
-        if any(a.first <= m <= a.last and b.first <= m <= b.last for m in range(-1, 40)):
-            first, second = sorted([a, b], key=lambda x: (result.offsets[x.name], x.bytes))
-            apart = result.offsets[second.name] - result.offsets[first.name]
-            assert apart >= first.bytes + room
+        for m in range(-1, 40):
+            if a.first <= m <= a.last and b.first <= m <= b.last:
+                first, second = sorted([a, b], key=lambda x: (result.offsets[x.name], at(x, m)))
+                apart = result.offsets[second.name] - result.offsets[first.name]
+                assert apart >= at(first, m) + room
 
 
 @given(lives(), st.sampled_from([1, 4, 16, 64]))
@@ -99,15 +111,19 @@ def test_few_buffers_lie_as_well_as_can_be(items: list[Buffer], alignment: int) 
 
     def top(order: Sequence[Buffer]) -> int:
         placed: list[tuple[int, Buffer]] = []
+
+        def free(offset: int, b: Buffer) -> bool:
+            return not any(
+                offset < other + up(at(o, m), alignment)
+                and other < offset + up(at(b, m), alignment)
+                for other, o in placed
+                for m in range(max(b.first, o.first), min(b.last, o.last) + 1)
+            )
+
         for b in order:
-            at = 0
-            for offset, other in sorted(placed, key=lambda p: p[0]):
-                if other.first <= b.last and b.first <= other.last:
-                    if at + up(b.bytes, alignment) <= offset:
-                        break
-                    at = max(at, offset + up(other.bytes, alignment))
-            placed.append((at, b))
-        return max((at + up(b.bytes, alignment) for at, b in placed), default=0)
+            ends = {other + up(at(o, m), alignment) for other, o in placed for m in range(-1, 22)}
+            placed.append((min(e for e in sorted({0, *ends}) if free(e, b)), b))
+        return max((offset + up(b.bytes, alignment) for offset, b in placed), default=0)
 
     result = plan(items, alignment)
     if result.bytes == result.bound:
@@ -195,7 +211,7 @@ def test_what_is_shared_is_shared_by_right(
         assert step is not None, f"{early} and {late} lie at {offsets}"
         assert early.last == late.first == step
         assert offsets[early.name] == offsets[late.name]
-        assert early.bytes == late.bytes
+        assert early.bytes >= late.bytes
 
 
 # --- ends of the range ---

@@ -32,7 +32,7 @@ POINT = Window((1, 1))
 
 
 def build(graph: Graph) -> Program:
-    return build_program(graph, Target(), "net", {})
+    return build_program(graph, Target(), "net", {}, streams="none")
 
 
 def tiles(program: Program) -> list[tuple[str, list[str]]]:

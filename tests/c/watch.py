@@ -51,7 +51,7 @@ def alive_before(program: Program, index: int) -> list[str]:
 def regions(program: Program, index: int) -> list[Region]:
     """What is alive before step `index`, and what it may read and write."""
     step = program.steps[index]
-    over_read = {kernel.name: kernel.over_read for kernel in REGISTRY}.get(step.kernel, 0)
+    over_read = {kernel.name: kernel.over_read for kernel in REGISTRY}.get(step.kernels[0], 0)
 
     def of(names: Iterable[str], flags: int, more: int = 0) -> list[Region]:
         tensors = [program.tensor[name] for name in names]

@@ -29,7 +29,7 @@ def test_it_is_what_the_exporters_write(graph: Graph) -> None:
     assert [result.tflite[step.nodes[0]] for step in model.steps] == [
         s.kernels for s in model.steps
     ]
-    assert [result.c[step.layer] for step in program.steps] == [s.kernel for s in program.steps]
+    assert [result.c[step.layer] for step in program.steps] == [s.kernels[0] for s in program.steps]
     inside = {name for step in program.steps for name in step.nodes if name != step.layer}
     assert {result.c[name] for name in inside} == {EPILOGUE}
 

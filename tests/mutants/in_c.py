@@ -16,6 +16,7 @@ CONCAT = "src/r2b_concat_portable.c"
 GATHER = "src/r2b_gather_portable.c"
 PAIR = "src/r2b_call_pair.c"
 UNARY = "src/r2b_call_unary.c"
+ROWS = "src/r2b_rows.c"
 MAP = "src/r2b_map_portable.c"
 MATH = "include/r2b_math.h"
 HEADER = "include/r2b_kernels.h"
@@ -24,8 +25,29 @@ WEIGHTS = "model/net_weights.c"
 
 _R2B_MCU, _INTEGERS_MCU = "real_to_binary_mcu", "integers_mcu"
 _R2B, _INTEGERS, _POOLS, _MOVES = "real_to_binary", "integers", "pools", "moves"
+_ROWS = "rows"
 
 KERNELS = (
+    Mutant(
+        "rows not moved", _ROWS, ROWS,
+        "buffer + (uint32_t)(top - begin) * rows->buffer_row", "buffer", "Conv_0",
+        "the offset in a buffer of rows",
+    ),
+    Mutant(
+        "new rows over those that are kept", _ROWS, ROWS,
+        "made.first = (end - begin) * maker->out_width", "made.first = 0", "Conv_0",
+        "where the next rows go in a buffer",
+    ),
+    Mutant(
+        "border of each part", _ROWS, ROWS,
+        ".pad_top = top - origin", ".pad_top = whole->pad_top", "Conv_0",
+        "a pooled row at a border",
+    ),
+    Mutant(
+        "mean ended with each part", _ROWS, ROWS,
+        "part.more = y + 1 < reader->out_height;", "part.more = 0;", "Conv_0",
+        "a mean over a map that comes in parts",
+    ),
     Mutant(
         "tie of an integer flipped", _INTEGERS, EPILOGUE,
         "t[i] < threshold[i]", "t[i] <= threshold[i]", "Conv_9",
@@ -345,7 +367,7 @@ GENERATED = (
     ),
     Mutant(
         "a tensor's place in the table", _R2B, MODEL,
-        r"\{\d+(, \d+, R2B_BITS, .*t34_bits)", r"{0\1", "Conv_18",
+        r"\{(\d+, \d+, R2B_BITS, .*t34_bits)", r"{16 + \1", "Conv_18",
         "table and code disagree",
     ),
 )  # fmt: skip

@@ -7,7 +7,18 @@ from functools import partial
 from planting import Mutant
 
 from r2b_edge.exporters import bits
-from r2b_edge.exporters.c import assemble, build, constants, kernels, layout, pack, plan, select
+from r2b_edge.exporters.c import (
+    assemble,
+    build,
+    constants,
+    in_place,
+    kernels,
+    layout,
+    pack,
+    plan,
+    select,
+    stream,
+)
 from r2b_edge.exporters.tflite import (
     emit_binary,
     emit_elementwise,
@@ -85,26 +96,36 @@ TO_C = (
         "a layout without repack",
     ),
     Mutant(
-        "lifetimes one step short", _R2B, plan.Buffer.meets,
+        "lifetimes one step short", _INTEGERS, plan.Buffer.meets,
         "self.first <= other.last and other.first <= self.last",
         "self.first < other.last and other.first < self.last", "Conv_0",
         "arena overlap of a step's input and output",
     ),
     Mutant(
         "lifetime of operands forgotten", _R2B, build._memory,
-        "dict.fromkeys(call.group.reads, i)", "dict.fromkeys([call.group.source], i)", "Conv_4",
+        "dict.fromkeys(call.reads, i)", "dict.fromkeys(call.chain[0].group.sources, i)", "Conv_4",
         "arena overlap: a skip ends before the step that adds it",
     ),
     Mutant(
         "short vectors in the place of the skip", _R2B, build._memory,
         'memory.offsets[owner[f"tensor {n}"]] for n in sizes',
-        'memory.offsets[owner[f"tensor {n}"]] if sizes[n] != 16 else 64 for n in sizes', "",
+        'memory.offsets[owner[f"tensor {n}"]] if sizes[n] != 16 else 1440 for n in sizes', "",
         "arena overlap of two live tensors that no step reads both of",
     ),
     Mutant(
         "result in the place of what is read again", _POOLS, build._takeovers,
-        "-1 if call.kernel.in_place else len(group.tiles)", "-1", "Conv_4",
+        "-1 if free else len(group.tiles)", "-1", "Conv_1",
         "in place although the kernel is not pixelwise",
+    ),
+    Mutant(
+        "pool in the place of what it reads again", "rows", in_place.trails,
+        "written <= later[1:]", "written >= 0", "MaxPool_16",
+        "in place although a later window reads a row above again",
+    ),
+    Mutant(
+        "rows of a part one too few", "rows", stream._part,
+        'f"part->{name}"', 'f"part->{name}" + " - 1" * (name == "in_height")', "Conv_0",
+        "the last row that a part reads",
     ),
     Mutant(
         "difference not turned", _MOVES, select._link,

@@ -123,6 +123,17 @@ def moves(random: Random) -> Net:
     return net
 
 
+def rows(random: Random) -> Net:
+    """A stem and its pool in one step, by rows; a unit; a pool that may not take its input's place."""
+    net = Net((1, 3, 13, 11))
+    x = net.conv("x", floats(random, 8, 3, 3, 3) / 99, floats(random, 8), pads=PADS)
+    x = net.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=PADS)
+    x = _unit(net, x, 8, 8, random)
+    x = net.op("MaxPool", x, kernel_shape=[3, 3], pads=PADS)
+    net.op("Gemm", net.op("Flatten", x), floats(random, 336, 5) / 9, floats(random, 5))
+    return net
+
+
 NETS: dict[str, Callable[[Random], Net]] = {
     "real_to_binary": real_to_binary,
     "integers": integers,
@@ -132,6 +143,7 @@ NETS: dict[str, Callable[[Random], Net]] = {
     "integers_lut4": integers,
     "real_to_binary_mcu": real_to_binary,
     "integers_mcu": integers,
+    "rows": rows,
 }
 FAMILIES = {
     "real_to_binary_lut4": ("c", "portable"),

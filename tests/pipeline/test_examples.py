@@ -12,11 +12,14 @@ from harness import TOOLCHAINS, Models, Target, Toolchain
 from watch import NAN, filled, request, results
 
 import r2b_edge
+from r2b_edge import targets
 from r2b_edge.exporters.c import build_program
-from r2b_edge.pipeline import graph_of
+from r2b_edge.pipeline import graph_of, program_of
 from r2b_edge.report import ExecutorCheck, Report
+from r2b_edge.toolchain.budget import UNLIMITED, refuse_excess
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "cifar10"
+DIGITS = EXAMPLES.parent / "digits"
 SAMPLES = 24
 
 
@@ -35,6 +38,8 @@ def rpi4_tools(require_tool: Callable[..., None]) -> None:
 # two dense layers (2) and the convolution with map, mean and bits (3), of which the last has the mean only; a
 # downsampling's two maps; the last Dense (1): 1 + 3 + 12 * 5 - 2 + 2 * 2 + 1, and 1 + 1 + 3 + 16 * 5 - 2 + 3 * 2 + 1.
 R2B_CIFAR10 = {"graph": 141, "tflite": 117, "c": 67}
+# r2b_digits as r2b_cifar10, with 8 units and one downsampling. Graph: 3 + 8 * 11 + 2 + 2; C: 1 + 3 + 8 * 5 - 2 + 2 + 1.
+R2B_DIGITS = {"graph": 95, "tflite": 79, "c": 45}
 R2B_RESNET18 = {"graph": 188, "tflite": 155, "c": 90}
 
 
@@ -103,7 +108,7 @@ def test_trained_network(
     assert (
         c.accuracy
         == report.check.reference_accuracy
-        == _torch_accuracy(EXAMPLES / file, samples, labels)
+        == _torch_accuracy(EXAMPLES / file, samples[:SAMPLES], labels[:SAMPLES])
     )
     assert_lifetimes(out / "model.onnx", samples[:1], TOOLCHAINS[0], tmp_path / "watched")
 
@@ -112,8 +117,39 @@ def _torch_accuracy(file: Path, samples: np.ndarray, labels: np.ndarray) -> floa
     import torch
 
     net = torch.export.load(file).module()
-    tops = [int(net(torch.from_numpy(x[None]).float()).argmax()) for x in samples[:SAMPLES]]
-    return float(np.mean(tops == labels[:SAMPLES]))
+    tops = [int(net(torch.from_numpy(x[None]).float()).argmax()) for x in samples]
+    return float(np.mean(tops == labels))
+
+
+@pytest.mark.slow
+def test_digits_on_the_smallest_boards(
+    tmp_path: Path, require_lce: None, require_tool: Callable[..., None]
+) -> None:
+    """Run on a Cortex-M0 with 16 KB of RAM; an arena for a Cortex-M3 with 8 KB."""
+    require_tool("cmake", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+    samples, labels = np.load(DIGITS / "samples.npy"), np.load(DIGITS / "labels.npy")
+    assert samples.shape == (450, 1, 8, 8)
+    samples, labels = samples[:SAMPLES], labels[:SAMPLES]
+    np.save(tmp_path / "x.npy", samples)
+    np.save(tmp_path / "y.npy", labels)
+
+    out = tmp_path / "out"
+    memory = r2b_edge.export(DIGITS / "r2b_digits.pt2", target="microbit", out=out).memory
+    assert (memory.flash_kind, memory.stack_kind) == ("linked", "painted stack")
+    assert memory.flash_bytes is not None
+    assert memory.weight_bytes < memory.flash_bytes < 128 << 10
+    assert memory.arena_bytes is not None
+    assert memory.arena_bytes == memory.arena_bound_bytes
+    report = r2b_edge.check(out, samples=tmp_path / "x.npy", labels=tmp_path / "y.npy")
+    assert_exact(report, SAMPLES, binary_layers=8, compared=R2B_DIGITS)
+    assert report.check is not None
+    c = report.check.executors.c
+    assert isinstance(c, ExecutorCheck)
+    assert c.accuracy == _torch_accuracy(DIGITS / "r2b_digits.pt2", samples, labels)
+
+    small = targets.load("stm32f100")
+    program = program_of(graph_of(out / "model.onnx", "digits"), small, "digits", "0" * 64)
+    refuse_excess(program, small, UNLIMITED)
 
 
 @pytest.mark.slow

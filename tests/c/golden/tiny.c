@@ -18,7 +18,7 @@ static void step0(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_CLIP, .low = 0.0f, .high = INFINITY},  // node clip
         {.kind = R2B_TILE_STORE, .at = 192},  // clip
     };
-    static const r2b_epilogue epilogue = {ops, 2, 16, 2};
+    static const r2b_epilogue epilogue = {ops, 2, 16, 2, 0, 0};
     static const r2b_fconv layer = {
         .window = {
             .in_height = 4, .in_width = 4, .in_channels = 3, .out_height = 4, .out_width = 4, .out_channels = 2,
@@ -37,11 +37,11 @@ static void step0(uint8_t *arena, const r2b_parallel *parallel) {
 // node maxpool: MaxPool 2x2 stride 2x2, 4x4x2 -> 2x2x2
 static void step1(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
-        {.kind = R2B_TILE_STORE, .at = 64},  // maxpool
+        {.kind = R2B_TILE_STORE, .at = 192},  // maxpool
         {.kind = R2B_TILE_MEAN, .at = 0, .work = 32},  // node globalavgpool
-        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step1_tile2_a, .flip = r2b_tiny_step1_tile2_flip, .at = 96},  // node step
+        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step1_tile2_a, .flip = r2b_tiny_step1_tile2_flip, .at = 64},  // node step
     };
-    static const r2b_epilogue epilogue = {ops, 3, 4, 2};
+    static const r2b_epilogue epilogue = {ops, 3, 4, 2, 0, 0};
     static const r2b_pool layer = {
         .window = {
             .in_height = 4, .in_width = 4, .in_channels = 2, .out_height = 2, .out_width = 2, .out_channels = 2,
@@ -61,7 +61,7 @@ static void step2(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_CLIP, .low = 0.0f, .high = INFINITY},  // node clip_1
         {.kind = R2B_TILE_STORE, .at = 16},  // clip_1
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 4};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 2,
         .out_channels = 4,
@@ -77,9 +77,9 @@ static void step2(uint8_t *arena, const r2b_parallel *parallel) {
 static void step3(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_SIGMOID},  // node sigmoid
-        {.kind = R2B_TILE_STORE, .at = 112},  // sigmoid
+        {.kind = R2B_TILE_STORE, .at = 80},  // sigmoid
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 2};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 2, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 4,
         .out_channels = 2,
@@ -95,14 +95,14 @@ static void step3(uint8_t *arena, const r2b_parallel *parallel) {
 static void step4(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_AFFINE, .a = r2b_tiny_step4_tile0_a, .b = r2b_tiny_step4_tile0_b},  // node channelaffine
-        {.kind = R2B_TILE_MUL_VECTOR, .at = 112},  // node mul
+        {.kind = R2B_TILE_MUL_VECTOR, .at = 80},  // node mul
         {.kind = R2B_TILE_PRELU, .a = r2b_tiny_step4_tile2_a},  // node prelu
-        {.kind = R2B_TILE_ADD_MAP, .at = 64},  // node add
-        {.kind = R2B_TILE_STORE, .at = 64},  // add
-        {.kind = R2B_TILE_MEAN, .at = 128, .work = 160},  // node globalavgpool_1
-        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step4_tile6_a, .at = 144},  // node step_1
+        {.kind = R2B_TILE_ADD_MAP, .at = 192},  // node add
+        {.kind = R2B_TILE_STORE, .at = 192},  // add
+        {.kind = R2B_TILE_MEAN, .at = 96, .work = 128},  // node globalavgpool_1
+        {.kind = R2B_TILE_BITS, .a = r2b_tiny_step4_tile6_a, .at = 112},  // node step_1
     };
-    static const r2b_epilogue epilogue = {ops, 7, 4, 2};
+    static const r2b_epilogue epilogue = {ops, 7, 4, 2, 0, 0};
     static const r2b_bconv layer = {
         .window = {
             .in_height = 2, .in_width = 2, .in_channels = 2, .out_height = 2, .out_width = 2, .out_channels = 2,
@@ -112,7 +112,7 @@ static void step4(uint8_t *arena, const r2b_parallel *parallel) {
         .groups = 1,
         .pad_value = 0,
         .weights = r2b_tiny_step4_weights,
-        .input = 96,
+        .input = 64,
         .work = 0,
     };
     r2b_bconv_portable(&layer, &epilogue, arena, parallel);
@@ -121,9 +121,9 @@ static void step4(uint8_t *arena, const r2b_parallel *parallel) {
 // node avgpool: AvgPool 2x2 stride 2x2, 2x2x2 -> 1x1x2
 static void step5(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
-        {.kind = R2B_TILE_STORE, .at = 0},  // avgpool
+        {.kind = R2B_TILE_STORE, .at = 192},  // avgpool
     };
-    static const r2b_epilogue epilogue = {ops, 1, 1, 2};
+    static const r2b_epilogue epilogue = {ops, 1, 1, 2, 0, 0};
     static const r2b_pool layer = {
         .window = {
             .in_height = 2, .in_width = 2, .in_channels = 2, .out_height = 1, .out_width = 1, .out_channels = 2,
@@ -131,8 +131,8 @@ static void step5(uint8_t *arena, const r2b_parallel *parallel) {
             .pad_top = 0, .pad_left = 0,
         },
         .count_pad = 0,
-        .input = 64,
-        .work = 16,
+        .input = 192,
+        .work = 0,
     };
     r2b_avgpool_portable(&layer, &epilogue, arena, parallel);
 }
@@ -142,7 +142,7 @@ static void step6(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_STORE, .at = 64},  // floatconv_1
     };
-    static const r2b_epilogue epilogue = {ops, 1, 1, 4};
+    static const r2b_epilogue epilogue = {ops, 1, 1, 4, 0, 0};
     static const r2b_fconv layer = {
         .window = {
             .in_height = 1, .in_width = 1, .in_channels = 2, .out_height = 1, .out_width = 1, .out_channels = 4,
@@ -152,8 +152,8 @@ static void step6(uint8_t *arena, const r2b_parallel *parallel) {
         .groups = 1,
         .weights = r2b_tiny_step6_weights,
         .bias = r2b_tiny_step6_bias,
-        .input = 0,
-        .work = 16,
+        .input = 192,
+        .work = 0,
     };
     r2b_fconv_portable(&layer, &epilogue, arena, parallel);
 }
@@ -164,13 +164,13 @@ static void step7(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_CLIP, .low = 0.0f, .high = INFINITY},  // node clip_2
         {.kind = R2B_TILE_STORE, .at = 0},  // clip_2
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 4};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 2,
         .out_channels = 4,
         .weights = r2b_tiny_step7_weights,
         .bias = r2b_tiny_step7_bias,
-        .input = 128,
+        .input = 96,
         .work = 16,
     };
     r2b_dense_portable(&layer, &epilogue, arena, parallel);
@@ -182,7 +182,7 @@ static void step8(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_SIGMOID},  // node sigmoid_1
         {.kind = R2B_TILE_STORE, .at = 80},  // sigmoid_1
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 4};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 4,
         .out_channels = 4,
@@ -201,9 +201,9 @@ static void step9(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_MUL_VECTOR, .at = 80},  // node mul_1
         {.kind = R2B_TILE_PRELU, .a = r2b_tiny_step9_tile2_a},  // node prelu_1
         {.kind = R2B_TILE_ADD_MAP, .at = 64},  // node add_1
-        {.kind = R2B_TILE_MEAN, .at = 96, .work = 112},  // node globalavgpool_2
+        {.kind = R2B_TILE_MEAN, .at = 96, .work = 128},  // node globalavgpool_2
     };
-    static const r2b_epilogue epilogue = {ops, 5, 1, 4};
+    static const r2b_epilogue epilogue = {ops, 5, 1, 4, 0, 0};
     static const r2b_bconv layer = {
         .window = {
             .in_height = 2, .in_width = 2, .in_channels = 2, .out_height = 1, .out_width = 1, .out_channels = 4,
@@ -213,7 +213,7 @@ static void step9(uint8_t *arena, const r2b_parallel *parallel) {
         .groups = 1,
         .pad_value = 0,
         .weights = r2b_tiny_step9_weights,
-        .input = 144,
+        .input = 112,
         .work = 0,
     };
     r2b_bconv_portable(&layer, &epilogue, arena, parallel);
@@ -224,7 +224,7 @@ static void step10(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_STORE, .at = 0},  // dense_4
     };
-    static const r2b_epilogue epilogue = {ops, 1, 1, 10};
+    static const r2b_epilogue epilogue = {ops, 1, 1, 10, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 4,
         .out_channels = 10,
@@ -239,15 +239,15 @@ static void step10(uint8_t *arena, const r2b_parallel *parallel) {
 static const r2b_tensor tensors[] = {
     {0, 192, R2B_FLOAT32, R2B_LAYOUT_NHWC, {4, 4, 3}, 1.0f, 0},  // 0: input
     {192, 128, R2B_FLOAT32, R2B_LAYOUT_NHWC, {4, 4, 2}, 1.0f, 0},  // 1: clip
-    {64, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 2: maxpool
+    {192, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 2: maxpool
     {0, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 3: globalavgpool
-    {96, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 4: step
+    {64, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 4: step
     {16, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 5: clip_1
-    {112, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 6: sigmoid
-    {64, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 7: add
-    {128, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 8: globalavgpool_1
-    {144, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 9: step_1
-    {0, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 10: avgpool
+    {80, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 6: sigmoid
+    {192, 32, R2B_FLOAT32, R2B_LAYOUT_NHWC, {2, 2, 2}, 1.0f, 0},  // 7: add
+    {96, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 8: globalavgpool_1
+    {112, 16, R2B_BITS, R2B_LAYOUT_BITS32, {2, 2, 2}, 1.0f, 0},  // 9: step_1
+    {192, 8, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 2}, 1.0f, 0},  // 10: avgpool
     {64, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 11: floatconv_1
     {0, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 12: clip_2
     {80, 16, R2B_FLOAT32, R2B_LAYOUT_NHWC, {1, 1, 4}, 1.0f, 0},  // 13: sigmoid_1
@@ -306,7 +306,7 @@ const r2b_model r2b_tiny_model = {
     .output_count = 1,
     .arena_bytes = R2B_TINY_ARENA_BYTES,
     .arena_alignment = R2B_TINY_ARENA_ALIGNMENT,
-    .hash = {0xeb, 0xbb, 0x94, 0x85, 0xb1, 0x56, 0x0f, 0x0c, 0xe8, 0x5c, 0xa7, 0xc1, 0x40, 0xd5, 0x2c, 0x7f},
+    .hash = {0x32, 0x1c, 0x64, 0x98, 0xba, 0x8c, 0x5a, 0x86, 0x50, 0x23, 0x28, 0xbf, 0x5f, 0x2b, 0x3b, 0xc7},
 };
 
 r2b_status r2b_tiny_run(const r2b_io *io, void *arena, const r2b_parallel *parallel) {
