@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from r2b_edge.frontend.loaded import LoadOptions
     from r2b_edge.frontend.save import save
     from r2b_edge.inspection import inspect
-    from r2b_edge.pipeline import ExportOptions, export
+    from r2b_edge.pipeline import ExportOptions, Storage, export
 
 __all__ = [
     "ExportOptions",
     "LoadOptions",
+    "Storage",
     "__version__",
     "check",
     "export",
@@ -36,6 +37,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 _HOMES = {
     "ExportOptions": "r2b_edge.pipeline",
     "LoadOptions": "r2b_edge.frontend.loaded",
+    "Storage": "r2b_edge.pipeline",
     "check": "r2b_edge.checking.run",
     "export": "r2b_edge.pipeline",
     "fault_of": "r2b_edge.checking.run",

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -84,6 +84,13 @@ def _shapes(_context: click.Context, _option: click.Parameter, texts: tuple[str,
             "a shape is whole numbers with commas, such as 1,3,32,32"
         ) from None
     return shapes or None
+
+
+def _numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    try:
+        return None if text is None else tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise click.BadParameter("numbers with commas, such as 0.5 or 0.5,0.25,1") from None
 
 
 def _at_least(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -186,6 +193,32 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
     type=click.IntRange(min=1),
     help="Fail if its arena and stack take more.",
 )
+@click.option(
+    "--float-storage",
+    type=click.Choice(["fp32", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="How the C program stores float weights; arithmetic is float32.",
+)
+@click.option(
+    "--input-dtype",
+    type=click.Choice(["float32", "uint8"]),
+    default="float32",
+    show_default=True,
+    help="What the C program takes; uint8: whole numbers from 0 to 255.",
+)
+@click.option(
+    "--input-scale",
+    callback=_numbers,
+    metavar="S[,S,S]",
+    help="Multiply the input by it (one, or one a channel) within the exported network.",
+)
+@click.option(
+    "--input-offset",
+    callback=_numbers,
+    metavar="O[,O,O]",
+    help="Add it to the input, after the scale.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder that is not an earlier export.")
 @as_json
 def export(
@@ -198,6 +231,10 @@ def export(
     name: str | None,
     max_flash: int | None,
     max_ram: int | None,
+    float_storage: Literal["fp32", "fp16"],
+    input_dtype: Literal["float32", "uint8"],
+    input_scale: tuple[float, ...] | None,
+    input_offset: tuple[float, ...] | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -205,10 +242,13 @@ def export(
     from r2b_edge import targets
 
     targets.load(target)  # a wrong name is told before anything heavy is imported
-    from r2b_edge.pipeline import ExportOptions, default_folder
+    from r2b_edge.pipeline import ExportOptions, Storage, default_folder
     from r2b_edge.pipeline import export as run
 
-    options = ExportOptions(load, name, force, require_binary, binarize_weights, max_flash, max_ram)
+    options = ExportOptions(
+        load, name, force, require_binary, binarize_weights, max_flash, max_ram,
+        Storage(float_storage, input_dtype), input_scale, input_offset,
+    )  # fmt: skip
     with _stages() as stage:
         result = run(model, target=target, out=out, options=options, progress=stage)
     _answer(result, as_json)

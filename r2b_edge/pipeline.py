@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import re
@@ -12,7 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+import onnx
 
 from r2b_edge import passes, report, targets
 from r2b_edge.errors import InputError, ToolMissingError
@@ -21,7 +25,8 @@ from r2b_edge.exporters.c.build import RESERVED, check_name
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.frontend import Loaded, LoadOptions, module_to_onnx, to_onnx
 from r2b_edge.graph import Graph
-from r2b_edge.graph.from_onnx import from_onnx
+from r2b_edge.graph.from_onnx import from_onnx, read_onnx
+from r2b_edge.graph.rounding import round_model, stored_weights
 from r2b_edge.graph.spec import verify
 from r2b_edge.passes.required import require_binary
 from r2b_edge.report.collect import Artifacts, Measured, collect
@@ -32,11 +37,48 @@ from r2b_edge.version import __version__
 Progress = Callable[[str], None]
 """Called with what begins now, one line."""
 
+ROUNDED_TWICE = 1e-5
+"""By how much weights that are halves already may change when they are rounded again: the rounding of float32 only."""
+
 _CANNOT_WRITE = frozenset({
     errno.EACCES, errno.EBUSY, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS,
     errno.EXDEV,
 })  # fmt: skip
 """What a folder, a mount point or a disk can be at fault for; any other OSError is a bug."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the C program stores what is float; it travels in the report's options.
+
+    Args:
+        float_storage: of the weights of float convolutions and dense layers, "fp32" or "fp16".
+        input_dtype: of the network's inputs, "float32", or "uint8" for whole numbers from 0 to 255.
+    """
+
+    float_storage: Literal["fp32", "fp16"] = "fp32"
+    input_dtype: Literal["float32", "uint8"] = "float32"
+
+    @classmethod
+    def of(cls, result: Report) -> Storage:
+        """That of an export.
+
+        Raises:
+            InputError: the report names one that there is not.
+        """
+        chosen = {}
+        for key, known in (
+            ("float_storage", ("fp32", "fp16")),
+            ("input_dtype", ("float32", "uint8")),
+        ):
+            chosen[key] = result.options.get(key, known[0])
+            if chosen[key] not in known:
+                raise InputError(f"report.json names an unknown {key}", "export again")
+        return cls(**chosen)  # type: ignore[arg-type]
+
+    def options(self) -> dict[str, str]:
+        """For the report."""
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -53,6 +95,10 @@ class ExportOptions:
             their magnitudes.
         max_flash: refuse a model whose code and constants take more bytes.
         max_ram: refuse a model whose arena and stack take more bytes.
+        storage: how the C program stores float weights and inputs.
+        input_scale: what the network takes is multiplied by it before the network's own first layer; one number, or one
+            for each channel of its only input.
+        input_offset: likewise, and then added.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -62,6 +108,9 @@ class ExportOptions:
     binarize_weights: bool = False
     max_flash: int | None = None
     max_ram: int | None = None
+    storage: Storage = field(default_factory=Storage)
+    input_scale: tuple[float, ...] | None = None
+    input_offset: tuple[float, ...] | None = None
 
 
 def export(
@@ -105,8 +154,15 @@ def export(
         loaded = load_model(
             model, example_inputs, onnx_path, options.load, options.binarize_weights
         )
+        if options.input_scale is not None or options.input_offset is not None:
+            scale, offset = options.input_scale or (1.0,), options.input_offset or (0.0,)
+            passes.scale_input(onnx_path, scale, offset)
+            loaded.notes.append(
+                f"the input is scaled in the network: times {_listed(scale)}, plus {_listed(offset)}; samples are "
+                "what it is before that"
+            )
         progress("finding the binary layers")
-        graph = graph_of(onnx_path, name)
+        graph = graph_of(onnx_path, name, options.storage)
         require_binary(graph.findings, options.require_binary)
         progress("writing model.tflite")
         (folder / "model.tflite").write_bytes(convert(graph).data)
@@ -118,7 +174,7 @@ def export(
         measured = _measure(folder / "c", board)
         progress("writing the report")
         artifacts = Artifacts(stem, loaded, onnx_path, (folder / "model.tflite").stat().st_size)
-        result = collect(artifacts, graph, program, board, measured)
+        result = collect(artifacts, graph, program, board, measured, options.storage.options())
         memory, unknown = result.memory, "; ".join(measured.notes)
         refuse_linked(memory.flash_bytes, memory.ram_bytes, budget, unknown)
         report.write(result, folder)
@@ -169,11 +225,31 @@ def default_folder(name: str, target: str) -> Path:
     return Path("r2b-out") / f"{name}-{target}"
 
 
-def graph_of(onnx_path: Path, name: str) -> Graph:
+def graph_of(onnx_path: Path, name: str, storage: Storage | None = None) -> Graph:
     """The graph that the exporters and the checks work on: imported, rewritten, verified."""
-    graph = from_onnx(onnx_path, name)
+    storage = storage or Storage()
+    model = read_onnx(onnx_path)
+    graph = _graph_of(model, name, storage)
+    if graph.rounding:
+        # What passes made of the weights, biases among it, has to come from the rounded ones.
+        rounding = graph.rounding
+        round_model(model, rounding)
+        graph = _graph_of(model, name, storage)
+        assert graph.rounding.keys() == rounding.keys()
+        assert all(np.abs(again - 1).max() < ROUNDED_TWICE for again in graph.rounding.values())
+        graph.rounding = rounding
+    return graph
+
+
+def _graph_of(model: onnx.ModelProto, name: str, storage: Storage) -> Graph:
+    graph = from_onnx(model, name)
     verify(graph, "from_onnx")
-    return passes.run(graph)
+    if storage.input_dtype == "uint8":
+        graph.uint8_inputs = frozenset(graph.inputs)
+    if storage.float_storage == "fp32":
+        return passes.run(graph)
+    graph.stored_weights = stored_weights(graph, model)
+    return passes.run(graph, passes.HALVES)
 
 
 def program_of(graph: Graph, board: targets.Target, name: str, sha256: str) -> c_exporter.Program:
@@ -205,6 +281,10 @@ def shown_name(model: Any) -> str:
     if isinstance(model, str | os.PathLike):
         return os.fsencode(Path(model).name).decode("utf-8", "replace")
     return type(model).__name__
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return ", ".join(f"{number:.9g}" for number in numbers)
 
 
 def _measure(c_dir: Path, board: targets.Target) -> Measured:

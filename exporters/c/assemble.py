@@ -112,6 +112,7 @@ def step(
     return ProgramStep(
         index=index,
         kernel=kernel.name,
+        function=kernel.function(group.op),
         struct=kernel.struct,
         layer=group.nodes[0].name,
         nodes=tuple(node.name for node in group.nodes),

@@ -11,10 +11,11 @@ from typing import Literal, Protocol, TypeAlias
 
 from r2b_edge.errors import InputError, UnsupportedError
 from r2b_edge.exporters.c import stream
+from r2b_edge.exporters.c.anchors import Repack
 from r2b_edge.exporters.c.constants import Constants
 from r2b_edge.exporters.c.in_place import trails
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel, Repack, choose
-from r2b_edge.exporters.c.layout import Layout
+from r2b_edge.exporters.c.kernels import REGISTRY, Kernel, choose
+from r2b_edge.exporters.c.layout import BYTES, NHWC, Layout
 from r2b_edge.exporters.c.negotiate import Call, negotiate
 from r2b_edge.exporters.c.plan import Buffer, Plan, Takeover, plan, share
 from r2b_edge.exporters.c.program import Constant, Program, ProgramStep, ProgramTensor
@@ -107,8 +108,10 @@ def build_program(
     def find(group: Group, y: TensorType) -> Kernel:
         return _kernel(group, types[group.source], y, target, kernels)
 
+    lie = {name: BYTES if name in graph.uint8_inputs else NHWC for name in graph.inputs}
+
     def lay_out(chosen: Sequence[Call], types: dict[str, TensorType]) -> _Laid:
-        return _lay_out(graph, *negotiate(chosen, types, graph.inputs, find), types, guard)
+        return _lay_out(graph, *negotiate(chosen, types, lie, find), types, guard)
 
     chosen: Sequence[Call] = [Call(group, find(group, types[group.chain[0]])) for group in groups]
     if streams == "all":
@@ -300,7 +303,7 @@ def _hash(
     for step in steps:
         for part in (step, *((step.stream.maker,) if step.stream else ())):
             tiles = [(t.kind, t.fields) for t in part.epilogue]
-            digest.update(json.dumps([part.kernel, part.fields, tiles, part.pixels]).encode())
+            digest.update(json.dumps([part.function, part.fields, tiles, part.pixels]).encode())
         digest.update(json.dumps(step.stream.fields if step.stream else None).encode())
     for tensor in tensors:
         digest.update(json.dumps([tensor.offset, tensor.layout.name, tensor.type.shape]).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from r2b_edge.exporters.c import pack
+from r2b_edge.exporters.c.anchors import BytesConv
 from r2b_edge.graph.graph import Array, TensorType
 from r2b_edge.ops import Dense, FloatConv, Op
 
@@ -15,6 +16,12 @@ def conv_fits(op: Op, x: TensorType, y: TensorType) -> bool:
     assert isinstance(op, FloatConv)
     side_by_side = op.window.dilations[1] == 1 or op.window.kernel[1] == 1
     return op.groups == 1 and side_by_side and _few_spare(y.channels)
+
+
+def bytes_fits(op: Op, x: TensorType, y: TensorType) -> bool:
+    """As without bytes."""
+    assert isinstance(op, BytesConv)
+    return conv_fits(op.conv, x, y)
 
 
 def dense_fits(op: Op, x: TensorType, y: TensorType) -> bool:
@@ -32,12 +39,24 @@ def workspace(pixels: int, op: Op, x: TensorType, y: TensorType) -> int:
     return 4 * pixels * pack.align(y.channels, BLOCK)
 
 
+def bytes_workspace(pixels: int, op: Op, x: TensorType, y: TensorType) -> int:
+    """The same, and the rows under the window."""
+    assert isinstance(op, BytesConv)
+    return workspace(pixels, op, x, y) + pack.rows_bytes(op.window, x)
+
+
+def bytes_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Array | dict[str, int]]:
+    """The members of r2b_fconv_blocks, for bytes."""
+    assert isinstance(op, BytesConv)
+    return {**conv_fields(op.conv, x, y), **pack.affine(op.scale, op.offset, x.channels)}
+
+
 def conv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Array | dict[str, int]]:
     """The members of r2b_fconv_blocks."""
     assert isinstance(op, FloatConv)
     return {
         "window": pack.window_fields(op.window, x, y),
-        "weights": pack.conv_blocks(op.weight, BLOCK),
+        "weights": pack.stored(pack.conv_blocks(op.weight, BLOCK), op.half),
         "bias": pack.block_bias(op.bias, y.channels, BLOCK),
     }
 
@@ -48,6 +67,6 @@ def dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Array | int]
     return {
         "in_channels": x.channels,
         "out_channels": y.channels,
-        "weights": pack.conv_blocks(op.weight[:, :, None, None], BLOCK),
+        "weights": pack.stored(pack.conv_blocks(op.weight[:, :, None, None], BLOCK), op.half),
         "bias": pack.block_bias(op.bias, y.channels, BLOCK),
     }

@@ -16,7 +16,8 @@ import numpy as np
 
 from r2b_edge.exporters.bits import words
 from r2b_edge.exporters.c import float_blocks, lut4, pack
-from r2b_edge.exporters.c.layout import BITS32, BITS128, NHWC, Layout, chw
+from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack, is_half
+from r2b_edge.exporters.c.layout import BITS32, BITS128, BYTES, NHWC, Layout, chw
 from r2b_edge.exporters.c.pack import align, window_fields
 from r2b_edge.graph.graph import Array, TensorType
 from r2b_edge.ops import (
@@ -48,18 +49,6 @@ ALL_TILES = frozenset({
     "CALL",
 })  # fmt: skip
 """Every operation of an epilogue, R2B_TILE_<name> in C."""
-
-
-class Pixelwise(Op):
-    """The anchor of a step that is an epilogue only."""
-
-
-@dataclass(frozen=True, eq=False)
-class Repack(Op):
-    """The anchor of a step that only changes a tensor's layout."""
-
-    source: Layout
-    target: Layout
 
 
 Rule: TypeAlias = Callable[[Op, TensorType, TensorType], bool]
@@ -94,9 +83,11 @@ class Kernel:
         alignment: of its tensors and of its workspace.
         over_read: bytes that it may read beyond the end of its input.
         several: True if it reads several tensors.
-        headers: files beside `source` that only it includes.
+        headers: files beside `source` that it includes.
         others: further files that are compiled, assembly for one.
         fuse: what it makes of its epilogue, where that changes its parameters.
+        half: True if it has a second function, r2b_<name>_half, which reads its weights in half precision; without
+            one it cannot take an op whose weights are halves.
     """
 
     name: str
@@ -120,6 +111,11 @@ class Kernel:
     others: tuple[str, ...] = ()
     fuse: Fuser | None = None
     wins: Rule = lambda op, x, y: True
+    half: bool = False
+
+    def function(self, op: Op) -> str:
+        """The function that computes `op`, without the prefix."""
+        return f"{self.name}_half" if is_half(op) else self.name
 
 
 def choose(
@@ -136,6 +132,7 @@ def choose(
     for family in families:
         for kernel in known:
             right = kernel.family == family and isinstance(op, kernel.op)
+            right &= kernel.half or not is_half(op)
             able = right and needed <= kernel.tiles and kernel.fits(op, x, y)
             if able and kernel.wins(op, x, y):
                 return kernel
@@ -215,13 +212,13 @@ def _lut4_pass(family: str) -> tuple[str, str]:
     return f"r2b_lut4_pass_{family}.S", f"r2b_lut4_merge_{family}.S"
 
 
-def _repack_kernel(name: str, source: Layout, target: Layout) -> Kernel:
+def _repack_kernel(name: str, family: str, file: str, source: Layout, target: Layout) -> Kernel:
     def fits(op: Op, x: TensorType, y: TensorType) -> bool:
         assert isinstance(op, Repack)
         return (op.source, op.target) == (source, target)
 
     return Kernel(
-        name, Repack, "neon", "r2b_repack", "r2b_repack_bits.c",
+        name, Repack, family, "r2b_repack", file,
         source, (target,), _map_fields, lambda op, x, y: 0, fits, frozenset({"STORE"}),
     )  # fmt: skip
 
@@ -236,25 +233,46 @@ def _fconv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
     return {
         "window": window_fields(op.window, x, y),
         "groups": op.groups,
-        "weights": pack.conv_weights(op.weight),
+        "weights": pack.stored(pack.conv_weights(op.weight), op.half),
         "bias": pack.floats(op.bias, y.channels),
     }
 
 
-def _float_blocks(family: str, pixels: int) -> tuple[Kernel, Kernel]:
-    """Convolution and dense layer of r2b_fconv_blocks.h; the inner loop makes so many pixels at once."""
-    source, headers = f"r2b_fconv_{family}.c", ("r2b_fconv_blocks.h",)
+def _bytes_conv_fits(op: Op, x: TensorType, y: TensorType) -> bool:
+    assert isinstance(op, BytesConv)
+    return _fconv_fits(op.conv, x, y)
+
+
+def _bytes_conv_workspace(op: Op, x: TensorType, y: TensorType) -> int:
+    assert isinstance(op, BytesConv)
+    return _tile_bytes(op, x, y) + pack.rows_bytes(op.window, x)
+
+
+def _bytes_conv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
+    assert isinstance(op, BytesConv)
+    return {**_fconv_fields(op.conv, x, y), **pack.affine(op.scale, op.offset, x.channels)}
+
+
+def _float_blocks(family: str, pixels: int) -> tuple[Kernel, ...]:
+    """Convolutions and dense layer of r2b_fconv_blocks.h; the inner loop makes so many pixels at once."""
+    source = f"r2b_fconv_{family}.c"
+    headers = ("r2b_fconv_blocks.h", f"r2b_fconv_{family}_loops.h", "r2b_bytes.h")
     conv = Kernel(
         f"fconv_{family}", FloatConv, family, "r2b_fconv_blocks", source,
         NHWC, _OUT, float_blocks.conv_fields, functools.partial(float_blocks.workspace, pixels),
-        float_blocks.conv_fits, headers=headers, by_rows=True,
+        float_blocks.conv_fits, headers=headers, by_rows=True, half=True,
+    )  # fmt: skip
+    on_bytes = Kernel(
+        f"fconv_bytes_{family}", BytesConv, family, "r2b_fconv_blocks", source,
+        BYTES, _OUT, float_blocks.bytes_fields, functools.partial(float_blocks.bytes_workspace, pixels),
+        float_blocks.bytes_fits, headers=headers, by_rows=True, half=True,
     )  # fmt: skip
     dense = Kernel(
         f"dense_{family}", Dense, family, "r2b_dense", source,
         NHWC, _OUT, float_blocks.dense_fields, functools.partial(float_blocks.workspace, 1),
-        float_blocks.dense_fits, headers=headers,
+        float_blocks.dense_fits, headers=headers, half=True,
     )  # fmt: skip
-    return conv, dense
+    return conv, on_bytes, dense
 
 
 def _dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
@@ -262,7 +280,7 @@ def _dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
     return {
         "in_channels": x.channels,
         "out_channels": y.channels,
-        "weights": pack.floats(op.weight),
+        "weights": pack.stored(pack.floats(op.weight), op.half),
         "bias": pack.floats(op.bias, y.channels),
     }
 
@@ -335,6 +353,7 @@ def _reshape_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
 
 _OUT = (NHWC, BITS32, BITS128)
 """What every kernel writes that runs r2b_epilogue_tile."""
+_FCONV_LOOPS = ("r2b_fconv_loops.h", "r2b_bytes.h")
 
 REGISTRY: tuple[Kernel, ...] = (
     Kernel(
@@ -343,11 +362,17 @@ REGISTRY: tuple[Kernel, ...] = (
     ),
     Kernel(
         "fconv_portable", FloatConv, "portable", "r2b_fconv", "r2b_fconv_portable.c",
-        NHWC, _OUT, _fconv_fields, _tile_bytes, _fconv_fits, by_rows=True,
+        NHWC, _OUT, _fconv_fields, _tile_bytes, _fconv_fits,
+        headers=_FCONV_LOOPS, by_rows=True, half=True,
+    ),
+    Kernel(
+        "fconv_bytes_portable", BytesConv, "portable", "r2b_fconv", "r2b_fconv_bytes_portable.c",
+        BYTES, _OUT, _bytes_conv_fields, _bytes_conv_workspace, _bytes_conv_fits,
+        headers=_FCONV_LOOPS, by_rows=True, half=True,
     ),
     Kernel(
         "dense_portable", Dense, "portable", "r2b_dense", "r2b_dense_portable.c",
-        NHWC, _OUT, _dense_fields, _tile_bytes,
+        NHWC, _OUT, _dense_fields, _tile_bytes, half=True,
     ),
     Kernel(
         "maxpool_portable", MaxPool, "portable", "r2b_pool", "r2b_pool_portable.c",
@@ -400,8 +425,9 @@ REGISTRY: tuple[Kernel, ...] = (
     _lut4_kernel("c32", 32, None, headers=("r2b_lut4_pass.h",)),
     *_float_blocks("dsp", pixels=2),
     *_float_blocks("neon", pixels=4),
-    _repack_kernel("repack_bits128", BITS32, BITS128),
-    _repack_kernel("repack_bits32", BITS128, BITS32),
+    _repack_kernel("repack_bits128", "neon", "r2b_repack_bits.c", BITS32, BITS128),
+    _repack_kernel("repack_bits32", "neon", "r2b_repack_bits.c", BITS128, BITS32),
+    _repack_kernel("repack_bytes", "portable", "r2b_repack_bytes.c", BYTES, NHWC),
     Kernel(
         "bconv_csa", BinaryConv, "mcu", "r2b_bconv", "r2b_bconv_csa.c",
         BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",), by_rows=True,

@@ -95,6 +95,18 @@ def _decode_floats(data: bytes, c: int, h: int, w: int) -> Array:
     return np.frombuffer(data, dtype="<f4").astype(np.float32).reshape(h, w, c)
 
 
+def _encode_bytes(values: Array) -> bytes:
+    with np.errstate(invalid="ignore"):
+        stored = values.astype(np.uint8)
+    if not np.array_equal(stored, values):
+        raise ValueError("values that are no whole numbers from 0 to 255, of a tensor of bytes")
+    return stored.tobytes()
+
+
+def _decode_bytes(data: bytes, c: int, h: int, w: int) -> Array:
+    return np.frombuffer(data, dtype=np.uint8).astype(np.float32).reshape(h, w, c)
+
+
 def _encode_bits(values: Array) -> bytes:
     return pack_words(values < 0).astype("<u4").tobytes()
 
@@ -128,6 +140,17 @@ NHWC = Layout(
     decode=_decode_floats,
 )
 
+BYTES = Layout(
+    name="bytes",
+    c_dtype="R2B_UINT8",
+    c_layout="R2B_LAYOUT_NHWC",
+    bits=False,
+    size=lambda c, h, w: c * h * w,
+    encode=_encode_bytes,
+    decode=_decode_bytes,
+)
+"""NHWC in uint8: inputs whose values are whole numbers from 0 to 255, see Graph.uint8_inputs."""
+
 BITS32 = Layout(
     name="bits32",
     c_dtype="R2B_BITS",
@@ -150,4 +173,4 @@ BITS128 = Layout(
 """For vector registers: a row of the map holds a chunk of 128 channels of all its pixels, 16 bytes each, then the next
 chunk. Up to 64 channels are stored twice, so that one vector meets the weights of two output channels at once."""
 
-LAYOUTS = (NHWC, BITS32, BITS128)
+LAYOUTS = (NHWC, BYTES, BITS32, BITS128)

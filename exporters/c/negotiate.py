@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from r2b_edge.exporters.c.kernels import Kernel, Repack
-from r2b_edge.exporters.c.layout import NHWC, Layout
+from r2b_edge.exporters.c.anchors import Repack
+from r2b_edge.exporters.c.kernels import Kernel
+from r2b_edge.exporters.c.layout import Layout
 from r2b_edge.exporters.c.select import Group, Tile
 from r2b_edge.graph.graph import Node, TensorType
 
@@ -47,7 +48,7 @@ def prefer(offered: Sequence[Layout], wanted: Iterable[Layout]) -> Layout:
 def negotiate(
     calls: Sequence[Call],
     types: dict[str, TensorType],
-    inputs: Iterable[str],
+    inputs: Mapping[str, Layout],
     find: Callable[[Group, TensorType], Kernel],
 ) -> tuple[list[Call], dict[str, Layout]]:
     """Give every tensor a layout, and insert a Repack step before the first reader that wants another one.
@@ -55,7 +56,7 @@ def negotiate(
     Args:
         calls: in execution order.
         types: of all tensors by name; repacked ones are added as "<tensor>@<layout>".
-        inputs: the model's inputs, which lie as NHWC.
+        inputs: the model's inputs, and how they lie.
         find: the kernel of a Repack group on a type, or an error.
 
     Returns:
@@ -65,7 +66,7 @@ def negotiate(
     for call in calls:
         for name, layout in _reads(call, types):
             wanted.setdefault(name, []).append(layout)
-    layouts = dict.fromkeys(inputs, NHWC)
+    layouts = dict(inputs)
     for call in calls:
         for name in call.group.writes:
             offered = [o for o in call.kernel.writes if o.bits == (types[name].dtype == "bits")]

@@ -91,6 +91,27 @@ def conv_weights(weight: Array) -> Floats:
     return floats(weight.transpose(2, 3, 1, 0))
 
 
+def stored(weights: Floats, half: bool) -> Array:
+    """Packed weights as they are stored: float32, or float16 where they are halves' values (see ops.FloatConv)."""
+    if not half:
+        return weights
+    halves = weights.astype(np.float16)
+    assert np.array_equal(halves, weights), "weights that are called half do not fit into half"
+    return halves
+
+
+def affine(scale: Array | None, offset: Array | None, channels: int) -> dict[str, Floats]:
+    """The members scale and offset of a convolution that reads bytes; none where a byte stands for itself."""
+    given = {"scale": scale, "offset": offset}
+    return {name: floats(v, channels) for name, v in given.items() if v is not None}
+
+
+def rows_bytes(window: Window, x: TensorType) -> int:
+    """Of the rows under a window, in float32; see r2b_bytes.h."""
+    rows = (window.kernel[0] - 1) * window.dilations[0] + 1
+    return 4 * rows * chw(x)[2] * x.channels
+
+
 def conv_blocks(weight: Array, block: int) -> Floats:
     """Weights [O, C, KH, KW] to [ceil(O / block), KH, KW, C, block], zeros beyond the last output."""
     outputs = weight.shape[0]

@@ -51,7 +51,7 @@ class Constant:
 
     Args:
         symbol: its name in C.
-        array: uint32 or float32, of any shape.
+        array: uint32, float32 or float16, of any shape.
         comment: what it is, for the reader.
     """
 
@@ -75,7 +75,8 @@ class ProgramStep:
 
     Args:
         index: its place in the model's table.
-        kernel: the kernel's name; r2b_<kernel> is its function.
+        kernel: the kernel's name.
+        function: what is called, r2b_<function>: the kernel's name, with _half behind it for weights in half precision.
         struct: the C type of its parameters.
         layer: the graph node that it computes; the first one of a step without convolution or pool.
         nodes: every graph node that it covers, by name.
@@ -94,6 +95,7 @@ class ProgramStep:
 
     index: int
     kernel: str
+    function: str
     struct: str
     layer: str
     nodes: tuple[str, ...]

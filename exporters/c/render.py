@@ -18,6 +18,8 @@ from r2b_edge.exporters.c.project import Platform, generated_files, runner_files
 from r2b_edge.graph.graph import Array
 
 PER_LINE = 8
+C_TYPES: dict[type, str] = {np.float32: "float", np.float16: "uint16_t", np.uint32: "uint32_t"}
+"""Of constants; halves are written as their bits, since C has no literals for them."""
 
 
 def write(program: Program, target: Platform, out: Path) -> None:
@@ -44,7 +46,7 @@ def render(program: Program, target: Platform) -> Iterator[tuple[str, bytes]]:
     """Every file of the project: its path in it and its content. The same program gives the same bytes."""
     templates = files("r2b_edge.firmware_templates")
     kernels = templates / "kernels"
-    for name in ("r2b.h", "r2b_kernels.h", "r2b_math.h"):
+    for name in ("r2b.h", "r2b_kernels.h", "r2b_math.h", "r2b_half.h"):
         yield f"include/{name}", (kernels / name).read_bytes()
     for name in program.sources:
         yield f"src/{name}", (kernels / name).read_bytes()
@@ -97,7 +99,7 @@ def _environment(trim: bool) -> jinja2.Environment:
         "hwc": hwc,
         "flash": flash,
         "shape": lambda tensor: f"{tensor.layout.name} {list(hwc(tensor))}",
-        "c_type": lambda constant: "float" if constant.array.dtype == np.float32 else "uint32_t",
+        "c_type": lambda constant: C_TYPES[constant.array.dtype.type],
     }
     return environment
 
@@ -151,4 +153,6 @@ def rows(constant: Constant) -> Iterator[str]:
 def _literals(flat: Array) -> list[str]:
     if flat.dtype == np.float32:
         return [_float(f"{value:.9g}") for value in flat.tolist()]
+    if flat.dtype == np.float16:
+        return [f"0x{value:04x}" for value in flat.view(np.uint16).tolist()]
     return [f"0x{value:08x}" for value in flat.tolist()]

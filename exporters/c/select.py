@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from r2b_edge.errors import UnsupportedError
-from r2b_edge.exporters.c.kernels import Pixelwise
+from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise
 from r2b_edge.graph.graph import Graph, Node
 from r2b_edge.ops import (
     Add,
@@ -97,6 +97,8 @@ class Group:
         taps: Step and GlobalAvgPool nodes on values of the chain.
         tiles: the epilogue, set when all groups are known.
         others: the anchor's other inputs, in order.
+        on_bytes: True if `source` is bytes, and the anchor a convolution that reads them.
+        before: the ChannelAffine through which it then reads them, if there is one.
     """
 
     source: str
@@ -106,16 +108,26 @@ class Group:
     taps: list[Node] = field(default_factory=list)
     tiles: list[Tile] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    on_bytes: bool = False
+    before: Node | None = None
 
     @property
     def op(self) -> Op:
         """What the kernel computes."""
-        return self.anchor.op if self.anchor else Pixelwise()
+        op = self.anchor.op if self.anchor else Pixelwise()
+        if not self.on_bytes:
+            return op
+        affine = self.before.op if self.before else None
+        assert isinstance(op, FloatConv)
+        if not isinstance(affine, ChannelAffine):
+            return BytesConv(op)
+        return BytesConv(op, affine.scale, affine.offset)
 
     @property
     def nodes(self) -> list[Node]:
-        """All nodes: the anchor, then the epilogue's in order."""
-        return ([self.anchor] if self.anchor else []) + [t.node for t in self.tiles if t.node]
+        """All nodes: the anchor, what it reads through, then the epilogue's in order."""
+        own = [node for node in (self.anchor, self.before) if node]
+        return own + [t.node for t in self.tiles if t.node]
 
     @property
     def operands(self) -> list[str]:
@@ -223,10 +235,18 @@ def _group(graph: Graph, order: list[Node]) -> list[Group]:
         home[value] = len(groups) - 1
         return home[value]
 
+    readers = graph.consumers()
+    read_through: dict[str, Node] = {}
     for node in order:
-        if isinstance(node.op, ANCHORS):
-            made_in[node.output] = start(node.inputs[0], node, node.output)
+        if _is_read_through(graph, readers, node):
+            read_through[node.output] = node
+        elif isinstance(node.op, ANCHORS):
+            before = read_through.get(node.inputs[0])
+            source = before.inputs[0] if before else node.inputs[0]
+            made_in[node.output] = start(source, node, node.output)
             groups[-1].others = list(node.inputs[1:])
+            groups[-1].before = before
+            groups[-1].on_bytes = isinstance(node.op, FloatConv) and source in graph.uint8_inputs
         elif isinstance(node.op, tuple(TAPS)):
             (value,) = node.inputs
             index = home[value] if value in home else start(value, None, value)
@@ -248,6 +268,14 @@ def _group(graph: Graph, order: list[Node]) -> list[Group]:
             groups[index].links.append(node)
             made_in[node.output] = home[node.output] = index
     return groups
+
+
+def _is_read_through(graph: Graph, readers: dict[str, list[Node]], node: Node) -> bool:
+    """True for an affine map of bytes that one convolution alone reads: it takes the map along as it converts them."""
+    on_bytes = isinstance(node.op, ChannelAffine) and node.inputs[0] in graph.uint8_inputs
+    if not on_bytes or node.output in graph.outputs:
+        return False
+    return [type(reader.op) for reader in readers[node.output]] == [FloatConv]
 
 
 def _can_host(

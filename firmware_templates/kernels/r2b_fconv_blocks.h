@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "r2b_bytes.h"
 #include "r2b_kernels.h"
 
 // Neighbouring pixels whose taps are alike: 1 or PIXELS of them.
@@ -25,9 +26,9 @@ typedef struct {
     int32_t tap;  // the first tap's place in a row of weights, in taps and channels
 } r2b_fconv_group;
 
-// What the groups of a line have in common. Distances are in floats.
+// What the groups of a line have in common. Distances are in floats, or in weights, which may be halves.
 typedef struct {
-    const float *weights;  // of the first row of taps in the map, first block
+    const uint8_t *weights;  // of the first row of taps in the map, first block
     const float *bias;
     float *to;        // [pixels][pitch]
     int32_t rows;     // of taps in the map
@@ -41,8 +42,9 @@ typedef struct {
     r2b_fconv_group groups[LINE];
 } r2b_fconv_row;
 
-// All blocks of all groups: to[pixel][output] = bias + sum over the taps.
-static void r2b_fconv_line(const r2b_fconv_row *line);
+// All blocks of all groups: to[pixel][output] = bias + sum over the taps. `half`, constant where it is called, says
+// whether the weights are halves.
+static inline void r2b_fconv_line(const r2b_fconv_row *line, int half);
 
 // Parts the pixels ox..ox + n - 1 of a row into groups; those of the columns `inside`, whose windows lie in the map, go
 // together. A pixel without taps goes alone.
@@ -64,10 +66,12 @@ static inline void r2b_fconv_part(r2b_fconv_row *line, const r2b_window *g, cons
     line->count = (int32_t)(group - line->groups);
 }
 
-static inline void r2b_fconv_blocks_run(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena) {
+static inline __attribute__((always_inline)) void r2b_fconv_blocks_run(const r2b_fconv_blocks *layer,
+                                                                       const r2b_epilogue *epilogue, uint8_t *arena,
+                                                                       int half, int on_bytes) {
     const r2b_window *const g = &layer->window;
-    const float *const input = (const float *)(const void *)(arena + layer->input);
-    const float *const weights = (const float *)layer->weights;
+    const float *const input = on_bytes ? NULL : (const float *)(const void *)(arena + layer->input);
+    const uint8_t *const weights = (const uint8_t *)layer->weights;
     r2b_fconv_row line = {.bias = layer->bias, .to = (float *)(void *)(arena + layer->work)};
     line.blocks = (g->out_channels + 7) / 8;
     line.taps = g->kernel_x * g->in_channels;
@@ -77,6 +81,8 @@ static inline void r2b_fconv_blocks_run(const r2b_fconv_blocks *layer, const r2b
     line.pixel_x = g->stride_x * g->in_channels;
     float *const place = g->out_channels == line.pitch ? r2b_epilogue_place(epilogue, arena) : NULL;
     const int32_t most = place ? LINE : PIXELS;
+    r2b_bytes bytes = {.input = arena + layer->input, .scale = layer->scale, .offset = layer->offset};
+    bytes.rows = line.to + PIXELS * line.pitch;
     r2b_taps inside = {(g->pad_left + g->stride_x - 1) / g->stride_x, 0};
     if (g->in_width + g->pad_left >= g->kernel_x) {
         inside.last = (g->in_width + g->pad_left - g->kernel_x) / g->stride_x + 1;
@@ -86,16 +92,17 @@ static inline void r2b_fconv_blocks_run(const r2b_fconv_blocks *layer, const r2b
     for (int32_t oy = 0; oy < g->out_height; oy++) {
         const int32_t y = oy * g->stride_y - g->pad_top;
         const r2b_taps ty = r2b_taps_inside(y, g->in_height, g->kernel_y, g->dilation_y);
-        const float *row = input;
+        const float *row = on_bytes ? bytes.rows : input;
+        if (on_bytes) r2b_bytes_move(&bytes, g, oy);
         line.rows = ty.last - ty.first;
-        if (line.rows > 0) row += (y + ty.first * g->dilation_y) * g->in_width * g->in_channels;
-        line.weights = weights + ty.first * line.taps * 8;
+        if (line.rows > 0) row += ((on_bytes ? 0 : y) + ty.first * g->dilation_y) * g->in_width * g->in_channels;
+        line.weights = weights + ty.first * line.taps * (half ? 16 : 32);
         for (int32_t ox = 0; ox < g->out_width; ox += most) {
             const int32_t n = g->out_width - ox < most ? g->out_width - ox : most;
             r2b_fconv_part(&line, g, row, line.rows > 0 ? inside : (r2b_taps){0, 0}, ox, n);
             const int32_t pixel = oy * g->out_width + ox;
             if (place) line.to = place + pixel * line.pitch;
-            r2b_fconv_line(&line);
+            r2b_fconv_line(&line, half);
             if (g->out_channels == line.pitch) {
                 r2b_epilogue_tiles(epilogue, arena, pixel, n, line.to);
             } else {
@@ -110,8 +117,10 @@ static inline void r2b_fconv_blocks_run(const r2b_fconv_blocks *layer, const r2b
 }
 
 // A dense layer is a line of one pixel with one row of taps.
-static inline void r2b_dense_blocks_run(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena) {
-    r2b_fconv_row line = {.weights = layer->weights, .bias = layer->bias, .rows = 1, .count = 1};
+static inline __attribute__((always_inline)) void r2b_dense_blocks_run(const r2b_dense *layer,
+                                                                       const r2b_epilogue *epilogue, uint8_t *arena,
+                                                                       int half) {
+    r2b_fconv_row line = {.weights = (const uint8_t *)layer->weights, .bias = layer->bias, .rows = 1, .count = 1};
     line.to = (float *)(void *)(arena + layer->work);
     line.blocks = (layer->out_channels + 7) / 8;
     line.pitch = line.blocks * 8;
@@ -121,7 +130,7 @@ static inline void r2b_dense_blocks_run(const r2b_dense *layer, const r2b_epilog
     line.groups[0] = (r2b_fconv_group){.x = input, .pixels = 1, .run = line.taps};
 
     r2b_epilogue_begin(epilogue, arena);
-    r2b_fconv_line(&line);
+    r2b_fconv_line(&line, half);
     r2b_epilogue_tile(epilogue, arena, 0, line.to);
     r2b_epilogue_row(epilogue, arena);
     r2b_epilogue_end(epilogue, arena);

@@ -4,8 +4,9 @@
 //
 // 2 pixels x 8 output channels in s0-s15; s16-s23 hold the weights of one tap and channel, s24-s27 and s28-s31 four
 // values of each pixel. Four steps take 4 + 2 loads and 64 multiply-adds, with the loop's own two instructions 72: 0.89
-// multiply-adds an instruction; compilers, which load floats one by one and keep fewer in registers, reach half of it.
-// VLDM takes a cycle more than it loads registers, and VFMA one cycle on M7 and M33 but three on M4.
+// multiply-adds an instruction; halves take 24 to 32 more. Compilers, which load floats one by one and keep fewer in
+// registers, reach half of it. VLDM takes a cycle more than it loads registers, and VFMA one cycle on M7 and M33 but
+// three on M4.
 #include "r2b_kernels.h"
 
 enum { PIXELS = 2, LINE = 8 };
@@ -18,7 +19,6 @@ enum { PIXELS = 2, LINE = 8 };
 #define SECOND(x) \
     FMA(8, 16, x) \
     FMA(9, 17, x) FMA(10, 18, x) FMA(11, 19, x) FMA(12, 20, x) FMA(13, 21, x) FMA(14, 22, x) FMA(15, 23, x)
-#define WEIGHTS "vldmia %[w]!, {s16-s23}\n\t"
 #define ONE(x) WEIGHTS FIRST(x)
 #define TWO(x0, x1) WEIGHTS FIRST(x0) SECOND(x1)
 #define CLOBBERED                                                                                                      \
@@ -26,106 +26,35 @@ enum { PIXELS = 2, LINE = 8 };
         "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31", "cc", \
         "memory"
 
-// All blocks of one pixel: `rows` > 0 runs of `run` > 0 floats; next_x and next_w are bytes from the end of a run to
-// the next. Not inlined, since one statement takes nearly all registers there are.
-static __attribute__((noinline)) void one(const r2b_fconv_row *line, const r2b_fconv_group *group, float *to) {
-    const float *weights = line->weights + group->tap * 8;
-    const float *biases = line->bias;
-    const int32_t run = group->run;
-    const int32_t next_x = (line->next_x - run) * 4;
-    const int32_t next_w = (line->taps - run) * 32;
-    for (int32_t i = 0; i < line->blocks; i++, weights += line->block, biases += 8, to += 8) {
-        const float *x = group->x;
-        const float *w = weights;
-        const float *n = biases;  // then counts
-        int32_t rows = line->rows;
-        __asm__ volatile(
-            "vldmia %[n], {s0-s7}\n"
-            "1:\n\t"
-            "subs %[n], %[run], #4\n\t"
-            "blt 3f\n"
-            "2:\n\t"
-            "vldmia %[x]!, {s24-s27}\n\t" ONE(24) ONE(25) ONE(26) ONE(27)
-            "subs %[n], %[n], #4\n\t"
-            "bge 2b\n"
-            "3:\n\t"
-            "adds %[n], %[n], #4\n\t"
-            "beq 5f\n"
-            "4:\n\t"
-            "vldmia %[x]!, {s24}\n\t" ONE(24)
-            "subs %[n], %[n], #1\n\t"
-            "bne 4b\n"
-            "5:\n\t"
-            "add %[x], %[x], %[next_x]\n\t"
-            "add %[w], %[w], %[next_w]\n\t"
-            "subs %[rows], %[rows], #1\n\t"
-            "bne 1b\n\t"
-            "ldr %[n], %[to]\n\t"
-            "vstmia %[n], {s0-s7}\n\t"
-            : [x] "+r"(x), [w] "+r"(w), [n] "+r"(n), [rows] "+r"(rows)
-            : [run] "r"(run), [next_x] "r"(next_x), [next_w] "r"(next_w), [to] "m"(to)
-            : CLOBBERED);
-    }
-}
+#define NAME(loop) loop
+#define WEIGHT_BYTES 4
+#define WEIGHTS "vldmia %[w]!, {s16-s23}\n\t"
+#include "r2b_fconv_dsp_loops.h"
+#undef NAME
+#undef WEIGHT_BYTES
+#undef WEIGHTS
 
-// The same for two pixels.
-static __attribute__((noinline)) void two(const r2b_fconv_row *line, const r2b_fconv_group *group, float *to) {
-    const float *weights = line->weights + group->tap * 8;
-    const float *biases = line->bias;
-    const int32_t run = group->run;
-    const int32_t next_x = (line->next_x - run) * 4;
-    const int32_t next_w = (line->taps - run) * 32;
-    for (int32_t i = 0; i < line->blocks; i++, weights += line->block, biases += 8, to += 8) {
-        const float *x0 = group->x;
-        const float *x1 = x0 + line->pixel_x;
-        const float *w = weights;
-        const float *n = biases;
-        float *const to1 = to + line->pitch;
-        int32_t rows = line->rows;
-        __asm__ volatile(
-            "vldmia %[n], {s0-s7}\n\t"
-            "vldmia %[n], {s8-s15}\n"
-            "1:\n\t"
-            "subs %[n], %[run], #4\n\t"
-            "blt 3f\n"
-            "2:\n\t"
-            "vldmia %[x0]!, {s24-s27}\n\t"
-            "vldmia %[x1]!, {s28-s31}\n\t" TWO(24, 28) TWO(25, 29) TWO(26, 30) TWO(27, 31)
-            "subs %[n], %[n], #4\n\t"
-            "bge 2b\n"
-            "3:\n\t"
-            "adds %[n], %[n], #4\n\t"
-            "beq 5f\n"
-            "4:\n\t"
-            "vldmia %[x0]!, {s24}\n\t"
-            "vldmia %[x1]!, {s28}\n\t" TWO(24, 28)
-            "subs %[n], %[n], #1\n\t"
-            "bne 4b\n"
-            "5:\n\t"
-            "add %[x0], %[x0], %[next_x]\n\t"
-            "add %[x1], %[x1], %[next_x]\n\t"
-            "ldr %[n], %[next_w]\n\t"
-            "add %[w], %[w], %[n]\n\t"
-            "subs %[rows], %[rows], #1\n\t"
-            "bne 1b\n\t"
-            "ldr %[n], %[to0]\n\t"
-            "vstmia %[n], {s0-s7}\n\t"
-            "ldr %[n], %[to1]\n\t"
-            "vstmia %[n], {s8-s15}\n\t"
-            : [x0] "+r"(x0), [x1] "+r"(x1), [w] "+r"(w), [n] "+r"(n), [rows] "+r"(rows)
-            : [run] "r"(run), [next_x] "r"(next_x), [next_w] "m"(next_w), [to0] "m"(to), [to1] "m"(to1)
-            : CLOBBERED);
-    }
-}
+#define NAME(loop) loop##_half
+#define WEIGHT_BYTES 2
+// Two halves in each of s16-s19, spread from the last one on: VCVTB takes the lower one of a register, VCVTT the upper.
+#define WEIGHTS                                                                                                \
+    "vldmia %[w]!, {s16-s19}\n\t"                                                                              \
+    "vcvtt.f32.f16 s23, s19\n\tvcvtb.f32.f16 s22, s19\n\tvcvtt.f32.f16 s21, s18\n\tvcvtb.f32.f16 s20, s18\n\t" \
+    "vcvtt.f32.f16 s19, s17\n\tvcvtb.f32.f16 s18, s17\n\tvcvtt.f32.f16 s17, s16\n\tvcvtb.f32.f16 s16, s16\n\t"
+#include "r2b_fconv_dsp_loops.h"
 
-static void r2b_fconv_line(const r2b_fconv_row *line) {
+static inline __attribute__((always_inline)) void r2b_fconv_line(const r2b_fconv_row *line, int half) {
     float *to = line->to;
     for (int32_t i = 0; i < line->count; i++) {
         const r2b_fconv_group *const group = &line->groups[i];
         if (line->rows <= 0 || group->run <= 0) {
             memcpy(to, line->bias, (size_t)line->pitch * sizeof *to);
         } else {
-            (group->pixels == 1 ? one : two)(line, group, to);
+            if (half) {
+                (group->pixels == 1 ? one_half : two_half)(line, group, to);
+            } else {
+                (group->pixels == 1 ? one : two)(line, group, to);
+            }
         }
         to += group->pixels * line->pitch;
     }
@@ -134,10 +63,34 @@ static void r2b_fconv_line(const r2b_fconv_row *line) {
 void r2b_fconv_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                    const r2b_parallel *parallel) {
     (void)parallel;
-    r2b_fconv_blocks_run(layer, epilogue, arena);
+    r2b_fconv_blocks_run(layer, epilogue, arena, 0, 0);
+}
+
+void r2b_fconv_dsp_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_fconv_blocks_run(layer, epilogue, arena, 1, 0);
+}
+
+void r2b_fconv_bytes_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                         const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_fconv_blocks_run(layer, epilogue, arena, 0, 1);
+}
+
+void r2b_fconv_bytes_dsp_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                              const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_fconv_blocks_run(layer, epilogue, arena, 1, 1);
 }
 
 void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena, const r2b_parallel *parallel) {
     (void)parallel;
-    r2b_dense_blocks_run(layer, epilogue, arena);
+    r2b_dense_blocks_run(layer, epilogue, arena, 0);
+}
+
+void r2b_dense_dsp_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                        const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_dense_blocks_run(layer, epilogue, arena, 1);
 }

@@ -64,7 +64,7 @@ enum { PIXELS = 4, LINE = 32 };
 // What a loop works on: `count` = 1 or PIXELS pixels, 1 or 2 blocks. Distances in bytes.
 typedef struct {
     const float *x;
-    const float *w;
+    const uint8_t *w;
     const float *bias;
     float *to;
     int64_t pixel_x;
@@ -76,87 +76,24 @@ typedef struct {
     int32_t run;
 } job;
 
-static void four_pixels_two_blocks(const job *j) {
-    const uint8_t *x0 = (const uint8_t *)j->x, *x1 = x0 + j->pixel_x, *x2 = x1 + j->pixel_x, *x3 = x2 + j->pixel_x;
-    const uint8_t *w0 = (const uint8_t *)j->w, *w1 = w0 + j->block;
-    const float *bias = j->bias;
-    float *to = j->to;
-    int32_t rows = j->rows, n;
-    __asm__ volatile(
-        LD1X4(0, 3, bias)
-        MOVE(4, 0) MOVE(5, 1) MOVE(6, 2) MOVE(7, 3) MOVE(8, 0) MOVE(9, 1) MOVE(10, 2) MOVE(11, 3)
-        MOVE(12, 0) MOVE(13, 1) MOVE(14, 2) MOVE(15, 3)
-        LOOP(X4("q", "16") LD1X4(16, 19, w0) LD1X4(20, 23, w1) LD1X4(28, 31, w0)
-             WIDE(0, 16, 17, 20, 21) WIDE(1, 18, 19, 22, 23) LD1X4(20, 23, w1)
-             WIDE(2, 28, 29, 20, 21) WIDE(3, 30, 31, 22, 23),
-             X4("s", "4") LD1X2(16, 17, w0) LD1X2(20, 21, w1) WIDE(0, 16, 17, 20, 21), NEXT_X4 NEXT_W2)
-        "st1 {v0.4s-v3.4s}, [%[to]], %[pitch]\n\tst1 {v4.4s-v7.4s}, [%[to]], %[pitch]\n\t"
-        "st1 {v8.4s-v11.4s}, [%[to]], %[pitch]\n\tst1 {v12.4s-v15.4s}, [%[to]]\n\t"
-        : [x0] "+r"(x0), [x1] "+r"(x1), [x2] "+r"(x2), [x3] "+r"(x3), [w0] "+r"(w0), [w1] "+r"(w1), [bias] "+r"(bias),
-          [to] "+r"(to), [rows] "+r"(rows), [n] "=&r"(n)
-        : [run] "r"(j->run), [next_x] "r"(j->next_x), [next_w] "r"(j->next_w), [pitch] "r"(j->pitch)
-        : CLOBBERED);
-}
-
-static void four_pixels_one_block(const job *j) {
-    const uint8_t *x0 = (const uint8_t *)j->x, *x1 = x0 + j->pixel_x, *x2 = x1 + j->pixel_x, *x3 = x2 + j->pixel_x;
-    const uint8_t *w0 = (const uint8_t *)j->w;
-    const float *bias = j->bias;
-    float *to = j->to;
-    int32_t rows = j->rows, n;
-    __asm__ volatile(
-        LD1X2(0, 1, bias) MOVE(4, 0) MOVE(5, 1) MOVE(8, 0) MOVE(9, 1) MOVE(12, 0) MOVE(13, 1)
-        LOOP(X4("q", "16") LD1X4(16, 19, w0) LD1X4(28, 31, w0)
-             NARROW(0, 16, 17) NARROW(1, 18, 19) NARROW(2, 28, 29) NARROW(3, 30, 31),
-             X4("s", "4") LD1X2(16, 17, w0) NARROW(0, 16, 17), NEXT_X4 NEXT_W1)
-        "st1 {v0.4s, v1.4s}, [%[to]], %[pitch]\n\tst1 {v4.4s, v5.4s}, [%[to]], %[pitch]\n\t"
-        "st1 {v8.4s, v9.4s}, [%[to]], %[pitch]\n\tst1 {v12.4s, v13.4s}, [%[to]]\n\t"
-        : [x0] "+r"(x0), [x1] "+r"(x1), [x2] "+r"(x2), [x3] "+r"(x3), [w0] "+r"(w0), [bias] "+r"(bias), [to] "+r"(to),
-          [rows] "+r"(rows), [n] "=&r"(n)
-        : [run] "r"(j->run), [next_x] "r"(j->next_x), [next_w] "r"(j->next_w), [pitch] "r"(j->pitch)
-        : CLOBBERED);
-}
-
-static void one_pixel_two_blocks(const job *j) {
-    const uint8_t *x0 = (const uint8_t *)j->x;
-    const uint8_t *w0 = (const uint8_t *)j->w, *w1 = w0 + j->block;
-    const float *bias = j->bias;
-    int32_t rows = j->rows, n;
-    __asm__ volatile(
-        LD1X4(0, 3, bias)
-            LOOP(X1("q", "16") LD1X4(16, 19, w0) LD1X4(20, 23, w1) TWO_BLOCKS(0, 1, 2, 3, 24, 0, 16, 17, 20, 21)
-                     LD1X4(28, 31, w0) TWO_BLOCKS(0, 1, 2, 3, 24, 1, 18, 19, 22, 23) LD1X4(20, 23, w1)
-                         TWO_BLOCKS(0, 1, 2, 3, 24, 2, 28, 29, 20, 21) TWO_BLOCKS(0, 1, 2, 3, 24, 3, 30, 31, 22, 23),
-                 X1("s", "4") LD1X2(16, 17, w0) LD1X2(20, 21, w1) TWO_BLOCKS(0, 1, 2, 3, 24, 0, 16, 17, 20, 21),
-                 NEXT_X1 NEXT_W2) "st1 {v0.4s-v3.4s}, [%[to]]\n\t"
-        : [x0] "+r"(x0), [w0] "+r"(w0), [w1] "+r"(w1), [bias] "+r"(bias), [rows] "+r"(rows), [n] "=&r"(n)
-        : [run] "r"(j->run), [next_x] "r"(j->next_x), [next_w] "r"(j->next_w), [to] "r"(j->to)
-        : CLOBBERED);
-}
-
-static void one_pixel_one_block(const job *j) {
-    const uint8_t *x0 = (const uint8_t *)j->x;
-    const uint8_t *w0 = (const uint8_t *)j->w;
-    const float *bias = j->bias;
-    int32_t rows = j->rows, n;
-    __asm__ volatile(LD1X2(0, 1, bias) LOOP(X1("q", "16") LD1X4(16, 19, w0) LD1X4(28, 31, w0)
-                                                ONE_BLOCK(0, 1, 24, 0, 16, 17) ONE_BLOCK(0, 1, 24, 1, 18, 19)
-                                                    ONE_BLOCK(0, 1, 24, 2, 28, 29) ONE_BLOCK(0, 1, 24, 3, 30, 31),
-                                            X1("s", "4") LD1X2(16, 17, w0) ONE_BLOCK(0, 1, 24, 0, 16, 17),
-                                            NEXT_X1 NEXT_W1) "st1 {v0.4s, v1.4s}, [%[to]]\n\t"
-                     : [x0] "+r"(x0), [w0] "+r"(w0), [bias] "+r"(bias), [rows] "+r"(rows), [n] "=&r"(n)
-                     : [run] "r"(j->run), [next_x] "r"(j->next_x), [next_w] "r"(j->next_w), [to] "r"(j->to)
-                     : CLOBBERED);
-}
-
 typedef void (*loop)(const job *j);
-static const loop LOOPS[2][2] = {
-    // [4 pixels][2 blocks]
-    {one_pixel_one_block, one_pixel_two_blocks},
-    {four_pixels_one_block, four_pixels_two_blocks},
-};
 
-static void r2b_fconv_line(const r2b_fconv_row *line) {
+#define NAME(loop) loop
+#define W4(a, b, c, d, w) LD1X4(a, d, w)
+#define W2(a, b, w) LD1X2(a, b, w)
+#include "r2b_fconv_neon_loops.h"
+#undef NAME
+#undef W4
+#undef W2
+
+#define NAME(loop) loop##_half
+#define WIDEN(v) "fcvtl v" #v ".4s, v" #v ".4h\n\t"
+#define W4(a, b, c, d, w) "ld1 {v" #a ".4h-v" #d ".4h}, [%[" #w "]], #32\n\t" WIDEN(a) WIDEN(b) WIDEN(c) WIDEN(d)
+#define W2(a, b, w) "ld1 {v" #a ".4h, v" #b ".4h}, [%[" #w "]], #16\n\t" WIDEN(a) WIDEN(b)
+#include "r2b_fconv_neon_loops.h"
+
+static inline __attribute__((always_inline)) void r2b_fconv_line(const r2b_fconv_row *line, int half) {
+    const int32_t bytes = half ? 2 : 4;  // of a weight
     for (int32_t b = 0; b < line->blocks; b += 2) {
         const int two = b + 1 < line->blocks;
         float *to = line->to + b * 8;
@@ -164,21 +101,21 @@ static void r2b_fconv_line(const r2b_fconv_row *line) {
             const r2b_fconv_group *const group = &line->groups[i];
             const job j = {
                 .x = group->x,
-                .w = line->weights + b * line->block + group->tap * 8,
+                .w = line->weights + (b * line->block + group->tap * 8) * bytes,
                 .bias = line->bias + b * 8,
                 .to = to,
                 .pixel_x = (int64_t)line->pixel_x * 4,
-                .block = (int64_t)line->block * 4,
+                .block = (int64_t)line->block * bytes,
                 .pitch = (int64_t)line->pitch * 4,
                 .next_x = (int64_t)(line->next_x - group->run) * 4,
-                .next_w = (int64_t)(line->taps - group->run) * 32,
+                .next_w = (int64_t)(line->taps - group->run) * 8 * bytes,
                 .rows = line->rows,
                 .run = group->run,
             };
             if (line->rows <= 0 || group->run <= 0) {
                 memcpy(to, j.bias, (two ? 16 : 8) * sizeof *to);
             } else {
-                LOOPS[group->pixels == PIXELS][two](&j);
+                (half ? LOOPS_half : LOOPS)[group->pixels == PIXELS][two](&j);
             }
             to += group->pixels * line->pitch;
         }
@@ -188,11 +125,35 @@ static void r2b_fconv_line(const r2b_fconv_row *line) {
 void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                     const r2b_parallel *parallel) {
     (void)parallel;
-    r2b_fconv_blocks_run(layer, epilogue, arena);
+    r2b_fconv_blocks_run(layer, epilogue, arena, 0, 0);
+}
+
+void r2b_fconv_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                         const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_fconv_blocks_run(layer, epilogue, arena, 1, 0);
+}
+
+void r2b_fconv_bytes_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                          const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_fconv_blocks_run(layer, epilogue, arena, 0, 1);
+}
+
+void r2b_fconv_bytes_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                               const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_fconv_blocks_run(layer, epilogue, arena, 1, 1);
 }
 
 void r2b_dense_neon(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                     const r2b_parallel *parallel) {
     (void)parallel;
-    r2b_dense_blocks_run(layer, epilogue, arena);
+    r2b_dense_blocks_run(layer, epilogue, arena, 0);
+}
+
+void r2b_dense_neon_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                         const r2b_parallel *parallel) {
+    (void)parallel;
+    r2b_dense_blocks_run(layer, epilogue, arena, 1);
 }

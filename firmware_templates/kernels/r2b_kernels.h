@@ -6,9 +6,8 @@
 //  - It allocates nothing, keeps no state and calls no libm; sizes are known when the model is generated.
 //  - It reads and writes the arena only. `input`, `at` and `work` are byte offsets in it; tensors and workspaces start
 //    at multiples of the model's arena_alignment (16 or more). Nothing is read beyond a tensor's last byte.
-//  - Its tensors lie as r2b.h says: maps as float32 NHWC, as BITS32 or as BITS128. Integers (the dot products) are held
-//  as float32,
-//    which is exact below 2^24.
+//  - Its tensors lie as r2b.h says: maps as float32 NHWC, as BITS32 or as BITS128, inputs of a model also as uint8_t
+//    NHWC. Integers (the dot products) are held as float32, which is exact below 2^24.
 //  - Sizes are positive; every index fits in int32_t: the generator refuses an arena of 2^31 bytes.
 //  - `parallel` may be null. The portable kernels run on the calling thread, whatever it offers.
 #ifndef R2B_KERNELS_H
@@ -203,8 +202,8 @@ typedef struct {
 // Runs two kernels so that the map between them is never whole in memory: for each row of the reader, first the maker
 // for the rows that the buffer lacks. The maker's epilogue stores in the buffer and does nothing that depends on the
 // pixel. Each window of both has rows inside of the map.
-void r2b_by_rows(const r2b_rows *rows, r2b_part_run make, r2b_part_run read, uint8_t *arena,
-                 const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_by_rows(const r2b_rows *rows, r2b_part_run make, r2b_part_run read, uint8_t *arena,
+                              const r2b_parallel *parallel);
 
 // ---- kernels -------------------------------------------------------------------------------------------------------
 
@@ -279,7 +278,8 @@ R2B_HOT_CODE void r2b_bconv_lut4_v6m(const r2b_bconv_lut4 *layer, const r2b_epil
 R2B_HOT_CODE void r2b_bconv_lut4_v7m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
 
-// A map of bits in another layout; the epilogue is one STORE, which says where. `work` is not used.
+// A map of bits in another layout, or of bytes as float32; the epilogue is one STORE, which says where. `work` is not
+// used.
 typedef struct {
     int32_t height;
     int32_t width;
@@ -292,53 +292,87 @@ R2B_HOT_CODE void r2b_repack_bits128(const r2b_repack *layer, const r2b_epilogue
                                      const r2b_parallel *parallel);  // from BITS32
 R2B_HOT_CODE void r2b_repack_bits32(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                     const r2b_parallel *parallel);  // from BITS128
+R2B_HOT_CODE void r2b_repack_bytes(const r2b_repack *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                   const r2b_parallel *parallel);  // uint8_t NHWC to float NHWC
 
-// Convolution in float32 with zero padding.
+// Convolution in float32 with zero padding. `weights` are float; for a function whose name ends in _half they are
+// uint16_t that hold halves (r2b_half.h), finite ones. So it is with dense layers.
 typedef struct {
     r2b_window window;
     int32_t groups;
-    const float *weights;  // [kernel_y][kernel_x][in_channels / groups][out_channels]
-    const float *bias;     // [out_channels]
-    uint32_t input;        // NHWC
-    uint32_t work;         // float [out_channels]
+    const void *weights;  // [kernel_y][kernel_x][in_channels / groups][out_channels]
+    const float *bias;    // [out_channels]
+    const float *scale;   // [in_channels], as is offset; both null, which is 1 and 0, where `input` holds floats
+    const float *offset;
+    uint32_t input;  // NHWC, floats or bytes
+    uint32_t work;   // float [out_channels]; for bytes rounded up to 16 bytes, then the rows under the window:
+                     // float [(kernel_y - 1) * dilation_y + 1][in_width][in_channels]
 } r2b_fconv;
 
 R2B_HOT_CODE void r2b_fconv_portable(const r2b_fconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_portable_half(const r2b_fconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                          const r2b_parallel *parallel);
+
+// The same on bytes: value v of channel c stands for scale[c] * v + offset[c]. The border is 0 after this map.
+R2B_HOT_CODE void r2b_fconv_bytes_portable(const r2b_fconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                           const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_bytes_portable_half(const r2b_fconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                                const r2b_parallel *parallel);
 
 // The same without groups, and with dilation_x = 1 where kernel_x > 1. Sums are in another order than fconv_portable's.
 typedef struct {
     r2b_window window;
-    const float *weights;  // [blocks][kernel_y][kernel_x][in_channels][8 outputs], 0 beyond the last output
-    const float *bias;     // [blocks * 8]
-    uint32_t input;        // NHWC
-    uint32_t work;         // float [2 pixels for dsp, 4 for neon][blocks * 8]
+    const void *weights;  // [blocks][kernel_y][kernel_x][in_channels][8 outputs], 0 beyond the last output
+    const float *bias;    // [blocks * 8]
+    const float *scale;   // as in r2b_fconv
+    const float *offset;
+    uint32_t input;  // NHWC, floats or bytes
+    uint32_t work;   // float [2 pixels for dsp, 4 for neon][blocks * 8]; for bytes then the rows, as in r2b_fconv
 } r2b_fconv_blocks;
 
 R2B_HOT_CODE void r2b_fconv_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                                const r2b_parallel *parallel);  // needs an FPU
+                                const r2b_parallel *parallel);  // needs an FPU, as does the next one
+R2B_HOT_CODE void r2b_fconv_dsp_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                  const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_bytes_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_bytes_dsp_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                           const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_bytes_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                       const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_bytes_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                            const r2b_parallel *parallel);
 
 // y = weights x + bias on a vector.
 typedef struct {
     int32_t in_channels;
     int32_t out_channels;
-    const float *weights;  // [out_channels][in_channels]
-    const float *bias;     // [out_channels]
-    uint32_t input;        // float [in_channels]
-    uint32_t work;         // float [out_channels]
+    const void *weights;  // [out_channels][in_channels]
+    const float *bias;    // [out_channels]
+    uint32_t input;       // float [in_channels]
+    uint32_t work;        // float [out_channels]
 } r2b_dense;
 
 R2B_HOT_CODE void r2b_dense_portable(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_dense_portable_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                          const r2b_parallel *parallel);
 
 // The same with outputs in blocks of 8: weights [blocks][in_channels][8 outputs], 0 beyond the last output; bias and
 // work of blocks * 8 floats.
 R2B_HOT_CODE void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
-                                const r2b_parallel *parallel);  // needs an FPU
+                                const r2b_parallel *parallel);  // needs an FPU, as does the next one
+R2B_HOT_CODE void r2b_dense_dsp_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_dense_neon(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                  const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_dense_neon_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                      const r2b_parallel *parallel);
 
 // Pools. The border never wins a maximum; it counts in a mean (as zeros) if count_pad is 1, up to the row count_height
 // and the column count_width of the map, else it does not.

@@ -112,7 +112,12 @@ class Prober:
             return None
 
     def _shown(self, tensor: Tensor, value: Array, like: Array) -> Array:
-        """The ONNX tensor for a graph tensor's value; `like` is one, kept where it does not show the value."""
+        """The ONNX tensor for a graph tensor's value; `like` is one, kept where it does not show the value.
+
+        Inputs in uint8 are rounded to what they can hold.
+        """
+        if tensor.name in self.graph.uint8_inputs:
+            value = np.clip(np.rint(value), 0, 255)
         scale, offset = affine_of(tensor, value)
         whole = like.astype(np.float32)  # a copy, whose border stays
         part = tensor.origin.inside(whole, value.shape)

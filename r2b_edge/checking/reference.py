@@ -9,6 +9,7 @@ import onnx
 
 from r2b_edge.frontend.reference import session
 from r2b_edge.graph.graph import Array, Graph, Tensor
+from r2b_edge.graph.rounding import round_model
 from r2b_edge.ops.base import per_channel
 
 
@@ -17,12 +18,15 @@ class Reference:
 
     Args:
         path: model.onnx.
-        graph: the graph whose tensors will be asked for.
+        graph: the graph whose tensors will be asked for. Weights that it holds rounded are rounded here too.
+        as_trained: leave all weights as model.onnx has them.
     """
 
-    def __init__(self, path: Path, graph: Graph) -> None:
+    def __init__(self, path: Path, graph: Graph, as_trained: bool = False) -> None:
         self.graph = graph
         self.model = model = onnx.load(path)
+        if not as_trained:
+            round_model(model, graph.rounding)
         have = {o.name for o in model.graph.output} | {i.name for i in model.graph.input}
         names = dict.fromkeys(t.origin.onnx for t in graph.tensors.values())
         extra = [onnx.ValueInfoProto(name=name) for name in names if name not in have]

@@ -12,6 +12,7 @@ from r2b_edge.checking.verify import Verdict
 from r2b_edge.graph.graph import Graph
 from r2b_edge.report import (
     Check,
+    Effect,
     ExecutorCheck,
     Executors,
     Instructions,
@@ -40,6 +41,7 @@ def revise(
     accuracy: float | None,
     counts: Counts | str,
     device: str,
+    effect: Effect | None = None,
 ) -> Report:
     """The report of an export after a check; what an earlier check found is replaced.
 
@@ -51,6 +53,7 @@ def revise(
         accuracy: of the reference; None without labels.
         counts: instructions of each step, or why they were not counted.
         device: what the C program ran on.
+        effect: of rounded weights; None if there are none.
     """
     executors = {
         name: _executor(graph, verdicts[name])
@@ -81,7 +84,7 @@ def revise(
     ]
     found = (*(f"{name}: " for name in EXECUTORS), UNCOUNTED)
     return old.revised(
-        check=Check(executors=Executors(**executors), reference_accuracy=accuracy),
+        check=Check(executors=Executors(**executors), reference_accuracy=accuracy, effect=effect),
         steps=tuple(steps),
         layers=tuple(layers),
         notes=(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from r2b_edge import report, targets
 from r2b_edge.checking.c_program import CExecutor
+from r2b_edge.checking.effect import EffectTally
 from r2b_edge.checking.executor import Executor, GraphExecutor, Values
 from r2b_edge.checking.lce import LceExecutor
 from r2b_edge.checking.reference import Reference
@@ -29,7 +30,7 @@ from r2b_edge.exporters import c as c_exporter
 from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.graph.graph import Array
-from r2b_edge.pipeline import graph_of, program_of
+from r2b_edge.pipeline import Storage, graph_of, program_of
 from r2b_edge.report import Report, Skipped
 from r2b_edge.runners import connect, count
 from r2b_edge.toolchain.build import BuildError, build
@@ -72,7 +73,7 @@ def check(
             "export again",
         )
     board = targets.load(old.target)
-    graph = graph_of(out / "model.onnx", str(old.options.get("name", "")))
+    graph = graph_of(out / "model.onnx", str(old.options.get("name", "")), Storage.of(old))
     program = program_of(graph, board, graph.name, old.model.sha256)
     if [step.kernel for step in old.steps] != [step.called for step in program.steps]:
         raise InputError(f"{out}: report.json and model.onnx do not fit together", "export again")
@@ -81,6 +82,9 @@ def check(
     )
     answers = None if labels is None else read_labels(labels, len(inputs), graph)
     reference = Reference(out / "model.onnx", graph)
+    effect = None
+    if graph.rounding:
+        effect = EffectTally(reference, Reference(out / "model.onnx", graph, as_trained=True))
 
     with ExitStack() as stack:
         executors: dict[str, Executor] = {"graph": GraphExecutor(graph)}
@@ -116,11 +120,12 @@ def check(
         except ToolMissingError as error:
             skipped["c"] = str(error)
         verifiers = [Verifier(name, e, graph, reference) for name, e in executors.items()]
-        correct = _verify(verifiers, reference, inputs, answers, progress)
+        correct = _verify(verifiers, reference, inputs, answers, progress, effect)
 
     verdicts = {verifier.name: verifier.verdict for verifier in verifiers}
     accuracy = None if correct is None else correct / len(inputs)
-    new = revise(old, graph, verdicts, skipped, accuracy, counts, where)
+    changed = None if effect is None else effect.effect()
+    new = revise(old, graph, verdicts, skipped, accuracy, counts, where, changed)
     report.write(new, out)
     return new
 
@@ -149,6 +154,7 @@ def _verify(
     inputs: list[Values],
     labels: Array | None,
     progress: Progress,
+    effect: EffectTally | None = None,
 ) -> int | None:
     """Show every sample to every verifier; how many the reference gets right, None without labels or classes."""
     correct: int | None = None
@@ -161,6 +167,8 @@ def _verify(
             top = reference.top1(reference.outputs(values))
             if label is not None and top is not None:
                 correct = (correct or 0) + (top == label)
+            if effect is not None:
+                effect.add(sample, values, label)
             for _ in pool.map(lambda verifier: verifier.add(values, label), verifiers):  # noqa: B023
                 pass
     progress("checking", len(inputs), len(inputs))

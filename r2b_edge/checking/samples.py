@@ -129,6 +129,14 @@ def _checked(array: Array, graph: Graph, name: str, what: str) -> Array:
         raise InputError(
             f"{what} hold NaN or infinity", "clean them: a bit of NaN is not specified"
         )
+    if (
+        name in graph.uint8_inputs
+        and not ((array == np.rint(array)) & (array >= 0) & (array <= 255)).all()
+    ):
+        raise InputError(
+            f"{what} are not all whole numbers from 0 to 255, and the export takes uint8",
+            "give the bytes themselves, as a camera gives them",
+        )
     return array.reshape(len(array), *graph.type(name).shape).astype(np.float32)
 
 
@@ -157,9 +165,19 @@ def random_samples(graph: Graph, count: int = 8, seed: int = 0) -> list[Values]:
     """Seeded inputs for a check without samples: smooth images, which excite all layers better than noise.
 
     Networks want 0..255, 0..1 or values around 0, and nobody says which: they get them in turn, so that clips and
-    sigmoids see values where they do not saturate.
+    sigmoids see values where they do not saturate. Inputs in uint8 get whole numbers from 0 to 255, of less contrast in
+    every other sample.
     """
     random = np.random.default_rng(seed)
+    if graph.uint8_inputs:
+        contrasts = (1.0, 0.25)
+        return [
+            {
+                name: np.rint(127.5 + contrast * (_smooth(random, graph.type(name).shape) - 127.5))
+                for name in graph.inputs
+            }
+            for contrast in (contrasts[i % len(contrasts)] for i in range(count))
+        ]
     ranges = ((1.0, 0.0), (1 / 255, 0.0), (1 / 60, -127.5 / 60))
     return [
         {

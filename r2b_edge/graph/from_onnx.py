@@ -46,18 +46,18 @@ def handles(*kinds: str) -> Callable[[Handler], Handler]:
     return register
 
 
-def from_onnx(path: Path, name: str) -> Graph:
+def from_onnx(source: Path | onnx.ModelProto, name: str) -> Graph:
     """Read a model.onnx that the front end wrote.
 
     Args:
-        path: the file; standard ops only, constants folded, batch axis 1.
+        source: the file, or what `read_onnx` gave; standard ops only, constants folded, batch axis 1.
         name: what the graph is called.
 
     Raises:
         UnsupportedError: an op, an attribute or a shape that the graph cannot hold; names the node.
         InputError: the file is not a readable ONNX model.
     """
-    importer = Importer(read_onnx(path), name)
+    importer = Importer(read_onnx(source) if isinstance(source, Path) else source, name)
     for value in importer.inputs:
         importer.take_input(value)
     importer.require_known_ops()

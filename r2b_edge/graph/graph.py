@@ -108,7 +108,12 @@ class Graph:
     """A network. `nodes` are in execution order; passes edit the graph in place (see r2b_edge.passes).
 
     `own_shapes` are the shapes of the inputs and outputs as the model itself has them, batch axis first: they differ
-    from the types' by axes of size 1.
+    from the types' by axes of size 1. The values of `uint8_inputs` are whole numbers from 0 to 255, which a backend may
+    store in a byte; to everything else they are float32.
+
+    `stored_weights` and `rounding` are for weights in half precision (see rounding.py): the ONNX tensor that a layer
+    computes, by the name of its FloatConv or Dense, where model.onnx holds its weights; and, by that tensor, the
+    factors by which these are rounded, [O, ...]. `notes`: what a user should know of what passes did, or did not.
     """
 
     name: str
@@ -118,6 +123,10 @@ class Graph:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     findings: list[LayerFinding] = field(default_factory=list)
     own_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    uint8_inputs: frozenset[str] = frozenset()
+    stored_weights: dict[str, str] = field(default_factory=dict)
+    rounding: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def producers(self) -> dict[str, Node]:
         """Map from a tensor's name to the node that writes it."""

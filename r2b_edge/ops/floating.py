@@ -132,7 +132,8 @@ class Mul(Operands):
 class FloatConv(Op):
     """Convolution in float32. weight [O, C/groups, KH, KW], bias [O].
 
-    `pad_value` is what the border holds: 0 in every graph that the passes let through.
+    `pad_value` is what the border holds: 0 in every graph that the passes let through. `half`: every weight is a value
+    that IEEE half precision has, and a backend may store it in 16 bits.
     """
 
     weight: Floats
@@ -140,6 +141,7 @@ class FloatConv(Op):
     window: Window
     groups: int = 1
     pad_value: float = 0.0
+    half: bool = False
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -159,10 +161,11 @@ class FloatConv(Op):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dense(Op):
-    """y = x @ weight.T + bias; x [N, I], weight [O, I], bias [O], all float32."""
+    """y = x @ weight.T + bias; x [N, I], weight [O, I], bias [O], all float32; `half` as in FloatConv."""
 
     weight: Floats
     bias: Floats
+    half: bool = False
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

@@ -3,6 +3,7 @@
 The contract: a pass is a function `(Graph) -> None` that edits the graph in place, once, and leaves it well formed:
 
 * what the outputs compute stays the same (bits exactly, floats within rounding), a test shows it with the interpreter;
+  `half_weights`, which is asked for, is the exception;
 * every tensor keeps an origin: a tensor that changes its meaning changes its origin with it;
 * a pattern that the pass does not understand is left alone; what no pass understood is refused by `legal`.
 
@@ -21,7 +22,9 @@ from r2b_edge.passes.float_border import float_border
 from r2b_edge.passes.fold_affine import fold_affine
 from r2b_edge.passes.gate_scale import gate_scale
 from r2b_edge.passes.gelu import gelu
+from r2b_edge.passes.half_weights import half_weights
 from r2b_edge.passes.hoist_mean import hoist_mean
+from r2b_edge.passes.input_affine import scale_input
 from r2b_edge.passes.latent_weights import binarize_weights
 from r2b_edge.passes.legal import legal
 from r2b_edge.passes.lower import lower
@@ -29,7 +32,7 @@ from r2b_edge.passes.select import select
 from r2b_edge.passes.staircase import staircases
 from r2b_edge.passes.trim_kernel import trim_kernel
 
-__all__ = ["CANONICAL", "FINDING", "Pass", "binarize_weights", "run"]
+__all__ = ["CANONICAL", "FINDING", "HALVES", "Pass", "binarize_weights", "run", "scale_input"]
 
 Pass = Callable[[Graph], None]
 
@@ -51,6 +54,11 @@ CANONICAL: Sequence[Pass] = (
     legal,
 )
 """What every exporter gets."""
+
+HALVES: Sequence[Pass] = tuple(
+    step for one in CANONICAL for step in ((half_weights, one) if one is trim_kernel else (one,))
+)
+"""The same for `--float-storage fp16`: after all that scales weights, before what cuts them."""
 
 
 def run(graph: Graph, passes: Sequence[Pass] = CANONICAL) -> Graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,9 +54,14 @@ class Measured:
 
 
 def collect(
-    artifacts: Artifacts, graph: Graph, program: Program, board: Target, measured: Measured
+    artifacts: Artifacts,
+    graph: Graph,
+    program: Program,
+    board: Target,
+    measured: Measured,
+    options: Mapping[str, str],
 ) -> Report:
-    """The report of a fresh export, before any check."""
+    """The report of a fresh export, before any check; `options` are those that a check has to know."""
     layers = _layers(graph, program)
     return Report(
         tool=Tool(name="r2b-edge", version=__version__),
@@ -69,10 +74,11 @@ def collect(
         build=None
         if measured.compiler is None
         else Build(compiler=measured.compiler, flags=measured.flags),
-        options={"name": program.name},
+        options={"name": program.name, **options},
         notes=(
             *artifacts.loaded.notes,
             *_remarks(graph.findings),
+            *_storage(graph, program),
             *_stand_in(board),
             *measured.notes,
         ),
@@ -89,6 +95,24 @@ def _stand_in(board: Target) -> list[str]:
         f"no emulator is a {board.name}: it is checked on a board {differs} ({' '.join(emulator.argv)}); "
         "its memory and sizes are its own"
     ]
+
+
+def _storage(graph: Graph, program: Program) -> list[str]:
+    """What is stored otherwise than in float32, and what of it is not although it was asked for."""
+    halves = [c.array for c in program.constants if c.array.dtype == np.float16]
+    notes = list(graph.notes)
+    if halves:
+        notes.insert(
+            0,
+            f"{sum(a.size for a in halves):,} float weights are stored in half precision; arithmetic is float32. "
+            "model.onnx is as trained: the reference, model.tflite and c/ hold the rounded weights",
+        )
+    if graph.uint8_inputs:
+        notes.append(
+            "the C program takes its inputs as uint8, whole numbers from 0 to 255; model.onnx and model.tflite "
+            "take the same numbers as float32"
+        )
+    return notes
 
 
 def _remarks(findings: Iterable[LayerFinding]) -> list[str]:
@@ -131,7 +155,14 @@ def _model(artifacts: Artifacts, graph: Graph) -> Model:
         file=artifacts.file,
         sha256=loaded.sha256,
         form=loaded.form,
-        inputs=tuple(TensorInfo(name=t.name, shape=t.shape, dtype=t.dtype) for t in loaded.inputs),
+        inputs=tuple(
+            TensorInfo(
+                name=t.name,
+                shape=t.shape,
+                dtype="uint8" if t.name in graph.uint8_inputs else t.dtype,
+            )
+            for t in loaded.inputs
+        ),
         outputs=tuple(
             TensorInfo(name=t.name, shape=t.shape, dtype=t.dtype) for t in loaded.outputs
         ),
@@ -223,7 +254,7 @@ def _layers(graph: Graph, program: Program) -> list[Layer]:
                 binary=binary,
                 macs=sum(n.op.macs(*(graph.type(i) for i in n.inputs)) for n in covered),
                 weight_bytes=sum(a.nbytes for a in arrays),
-                float_bytes=sum(a.nbytes for a in arrays if a.dtype == np.float32),
+                float_bytes=sum(a.nbytes for a in arrays if a.dtype in (np.float32, np.float16)),
                 float32_bytes=sum(_trained_bytes(n) for n in covered),
                 output_shape=graph.type(node.output).shape,
                 steps=tuple(indices),

@@ -29,6 +29,7 @@ def to_html(report: Report) -> str:
         executor_titles=words.EXECUTORS,
         inputs_line=summary.inputs_line(report),
         verdict=summary.verdict(report.check),
+        effect=summary.effect_line(report.check),
         macs=summary.mac_share(report),
         bytes=summary.byte_share(report),
         instructions=summary.instruction_share(report),

@@ -244,14 +244,40 @@ class Executors(Strict):
         return (("graph", self.graph), ("tflite", self.tflite), ("c", self.c))
 
 
+class FlippedBits(Strict):
+    """How many values of a tensor of bits (its name in model.onnx) differ, over all samples."""
+
+    tensor: str
+    flipped: Count
+    of: Count
+
+
+class Effect(Strict):
+    """What rounded weights change, end to end: the reference of the check against model.onnx as trained.
+
+    `top1_agreement` counts the samples on which both give the same class, `accuracy` is that of the network as trained;
+    `max_abs_error` is the greatest difference of an output, None where one is not finite, `largest_output` the greatest
+    magnitude of an output as trained; `bits` are in execution order.
+    """
+
+    samples: Count
+    top1_agreement: Count | None
+    accuracy: Fraction | None
+    max_abs_error: Real | None
+    largest_output: Real
+    bits: tuple[FlippedBits, ...] = ()
+
+
 class Check(Strict):
     """The result of `r2b-edge check`.
 
-    `reference_accuracy` is that of the reference on the same samples, None without labels.
+    `reference_accuracy` is that of the reference on the same samples, None without labels. `effect` is None where the
+    reference is model.onnx as trained.
     """
 
     executors: Executors
     reference_accuracy: Fraction | None = None
+    effect: Effect | None = None
 
 
 class Speed(Strict):

@@ -132,6 +132,24 @@ def wider(check: Check) -> list[tuple[str, TensorCheck]]:
     ]
 
 
+def effect_line(check: Check | None) -> str:
+    """What rounded weights change, in one line; "" where none are rounded."""
+    effect = check.effect if check is not None else None
+    if effect is None:
+        return ""
+    error, most = text.error(effect.max_abs_error), text.error(effect.largest_output)
+    parts = [f"outputs differ by at most {error}, the largest is {most}"]
+    if effect.top1_agreement is not None:
+        parts.append(f"top-1 is the same on {effect.top1_agreement:,} of {effect.samples:,}")
+    if effect.accuracy is not None and check is not None:
+        now = text.percent(check.reference_accuracy)
+        parts.append(f"accuracy {text.percent(effect.accuracy)} as trained, {now} now")
+    flipped, of = (sum(getattr(b, name) for b in effect.bits) for name in ("flipped", "of"))
+    if of:
+        parts.append(f"{flipped:,} of {of:,} bits differ")
+    return f"What the rounded weights change, end to end: {'; '.join(parts)}"
+
+
 def inputs_line(report: Report) -> str:
     """`uint8 1x3x32x32 to float32 1x10`, with the sizes of all inputs and outputs."""
     sides = (report.model.inputs, report.model.outputs)

@@ -70,9 +70,9 @@ def _memory(report: Report, width: int) -> list[Table]:
 
 def _check(report: Report, width: int) -> list[Text | Table]:
     verdict = summary.verdict(report.check)
-    line = Text(verdict.headline, style=_STATE_STYLE.get(verdict.state, "bold"))
+    headline = Text(verdict.headline, style=_STATE_STYLE.get(verdict.state, "bold"))
     if report.check is None:
-        return [line]
+        return [headline]
     table = plain_table(
         "Check",
         ("steps exact", "right"),
@@ -93,11 +93,12 @@ def _check(report: Report, width: int) -> list[Text | Table]:
         )
         for name, tensor in summary.wider(report.check)
     ]
+    effect = [Text(line)] if (line := summary.effect_line(report.check)) else []
     about = Text(
         "steps, ties: each step alone, on the reference's inputs; the rest: end to end",
         style="dim",
     )
-    return [table, *reasons, *notes, about, line]
+    return [table, *reasons, *notes, *effect, about, headline]
 
 
 def _executor_row(name: str, executor: Executor) -> tuple[Text | str, ...]:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from r2b_edge.exporters.c import lut4
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel, Pixelwise, Repack
+from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
+from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
 from r2b_edge.graph.graph import Array, Graph, TensorType
 from r2b_edge.ops import (
     Add,
@@ -183,17 +184,44 @@ def float_conv(b: Builder) -> str:
     groups, channels, outputs = groups_of(b)
     height, width = size(b)
     w = window(b, height, width)
-    weight = fan_in(b.floats(outputs, channels // groups, *w.kernel))
-    return b.add(
-        FloatConv(weight, b.floats(outputs), w, groups), b.input(1, channels, height, width)
-    )
+    weight, half = stored(b, fan_in(b.floats(outputs, channels // groups, *w.kernel)))
+    conv = FloatConv(weight, b.floats(outputs), w, groups, half=half)
+    return b.add(conv, b.input(1, channels, height, width))
+
+
+def stored(b: Builder, weight: Array) -> tuple[Array, bool]:
+    """The weights, in every other layer rounded to halves, some of them subnormal; and whether they are."""
+    if b.rng.random() < 0.5:
+        return weight, False
+    small = np.where(b.rng.random(weight.shape) < 0.05, np.float32(1e-4), np.float32(1))
+    return (weight * small).astype(np.float16).astype(np.float32), True
+
+
+def bytes_conv(b: Builder) -> str:
+    """A convolution of bytes, with an affine map between them or none."""
+    groups, channels, outputs = groups_of(b)
+    height, width = size(b)
+    w = window(b, height, width)
+    x = b.input(1, channels, height, width, uint8=True)
+    scale = np.float32(1 / 256)
+    if b.rng.random() < 0.6:
+        centred = ChannelAffine(scale * b.floats(channels), b.floats(channels))
+        x, scale = b.add(centred, x), np.float32(1)
+    weight, half = stored(b, scale * fan_in(b.floats(outputs, channels // groups, *w.kernel)))
+    return b.add(FloatConv(weight, b.floats(outputs), w, groups, half=half), x)
+
+
+def unpacked(b: Builder) -> str:
+    """A map of bytes that no convolution reads."""
+    x = b.input(1, int(b.rng.integers(1, 71)), *size(b), uint8=True)
+    return b.add(MaxPool(Window((1, 1))), x)
 
 
 FEW_SPARE = (7, 8, 13, 16, 24, 39, 40, 64)
 """Output channels whose blocks of 8 are nearly full, in odd and even numbers."""
 
 
-def float_blocks(b: Builder) -> str:
+def float_blocks(b: Builder, uint8: bool = False) -> str:
     """No groups, a row of taps in one run: for kernels that work on groups of pixels and blocks of 8 channels.
 
     Maps that are narrower than a line of 32 pixels and wider, runs of 1 to 3 floats beside four, windows that are
@@ -205,19 +233,25 @@ def float_blocks(b: Builder) -> str:
     w = window(b, height, width)
     while w.dilations[1] != 1 and w.kernel[1] != 1:
         w = window(b, height, width)
-    weight = fan_in(b.floats(outputs, channels, *w.kernel))
-    return b.add(FloatConv(weight, b.floats(outputs), w), b.input(1, channels, height, width))
+    weight, half = stored(b, fan_in(b.floats(outputs, channels, *w.kernel)))
+    x = b.input(1, channels, height, width, uint8=uint8)
+    if uint8:
+        scale = np.float32(1 / 128)
+        x = b.add(ChannelAffine(scale * b.floats(channels), b.floats(channels)), x)
+    return b.add(FloatConv(weight, b.floats(outputs), w, half=half), x)
 
 
 def dense(b: Builder) -> str:
     inputs, outputs = (int(n) for n in b.rng.integers(1, 140, size=2))
-    return b.add(Dense(fan_in(b.floats(outputs, inputs)), b.floats(outputs)), b.input(1, inputs))
+    weight, half = stored(b, fan_in(b.floats(outputs, inputs)))
+    return b.add(Dense(weight, b.floats(outputs), half), b.input(1, inputs))
 
 
 def dense_blocks(b: Builder) -> str:
     """Outputs in blocks that are nearly full."""
     inputs, outputs = int(b.rng.integers(1, 140)), int(b.rng.choice(FEW_SPARE))
-    return b.add(Dense(fan_in(b.floats(outputs, inputs)), b.floats(outputs)), b.input(1, inputs))
+    weight, half = stored(b, fan_in(b.floats(outputs, inputs)))
+    return b.add(Dense(weight, b.floats(outputs), half), b.input(1, inputs))
 
 
 def pooled(b: Builder) -> tuple[str, Window]:
@@ -330,6 +364,7 @@ def channel_reduce(b: Builder) -> str:
 LAYERS: dict[type[Op], Callable[[Builder], str]] = {
     BinaryConv: binary_conv,
     FloatConv: float_conv,
+    BytesConv: bytes_conv,
     Dense: dense,
     MaxPool: max_pool,
     AvgPool: avg_pool,
@@ -353,8 +388,11 @@ KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
     "bconv_lut4_c": lut4_conv,
     "bconv_lut4_c32": lut4_conv,
     "bconv_csa": any_conv,
+    "repack_bytes": unpacked,
     "fconv_dsp": float_blocks,
     "fconv_neon": float_blocks,
+    "fconv_bytes_dsp": functools.partial(float_blocks, uint8=True),
+    "fconv_bytes_neon": functools.partial(float_blocks, uint8=True),
     "dense_dsp": dense_blocks,
     "dense_neon": dense_blocks,
     "repack_bits32": functools.partial(repacked, convs=2, pools=1),

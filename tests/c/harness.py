@@ -57,8 +57,9 @@ class Builder:
     def signs(self, *shape: int) -> Array:
         return self.rng.choice(np.array([-1, 1], dtype=np.int8), size=shape)
 
-    def input(self, *shape: int) -> str:
+    def input(self, *shape: int, uint8: bool = False) -> str:
         name = self.graph.fresh("input")
+        self.graph.uint8_inputs |= {name} if uint8 else set()
         self.graph.tensors[name] = Tensor(name, TensorType(shape), Origin(name))
         self.graph.inputs.append(name)
         return name

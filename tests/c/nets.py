@@ -65,12 +65,14 @@ def real_to_binary(channels: int = 8, units: int = 2, size: int = 8, swap: bool 
 
 
 def random_inputs(graph: Graph, seed: int) -> dict[str, Array]:
-    """An input for each of the graph's: integers now and then, so that thresholds are hit exactly."""
+    """An input for each of the graph's: integers now and then, so that thresholds are hit exactly; bytes are bytes."""
     rng = np.random.default_rng(seed)
     values: dict[str, Array] = {}
     for name in graph.inputs:
         x = rng.normal(size=graph.type(name).shape, scale=2.0)
         x = np.where(rng.random(x.shape) < 0.2, np.round(x), x)
+        if name in graph.uint8_inputs:
+            x = np.clip(np.round(128 + 64 * x), 0, 255)
         values[name] = x.astype(np.float32)
     return values
 

@@ -3,9 +3,10 @@
 // Runs a kernel in assembly with each of its buffers at the very end, then at the very beginning, of pages that have
 // forbidden ones around them: whatever it reads or writes beside them ends the program by a signal.
 //
-// From standard input, one layer a line: the kernel (0 bconv_neon, 1 fconv_neon, 2 dense_neon), the 14 members of
-// r2b_window in order, pad_value, and the bytes of the input, the weights, the border's counts (0: there are none) or
-// the bias, the workspace, and the output. A dense layer has its channels in the window. Prints the number of layers.
+// From standard input, one layer a line: the kernel (0 bconv_neon, 1 fconv_neon, 2 dense_neon, 3 and 4 the last two in
+// half precision), the 14 members of r2b_window in order, pad_value, and the bytes of the input, the weights, the
+// border's counts (0: there are none) or the bias, the workspace, and the output. A dense layer has its channels in the
+// window. Prints the number of layers.
 #define _DEFAULT_SOURCE
 
 #include <stdio.h>
@@ -39,13 +40,12 @@ static void run(int32_t kernel, const r2b_window *w, int32_t pad_value, uint8_t 
                                            .input = at[INPUT],
                                            .work = at[WORK]},
                        epilogue, arena, NULL);
-    } else if (kernel == 1) {
-        r2b_fconv_neon(&(r2b_fconv_blocks){*w, (const float *)weights, (const float *)border, at[INPUT], at[WORK]},
-                       epilogue, arena, NULL);
+    } else if (kernel == 1 || kernel == 3) {
+        const r2b_fconv_blocks layer = {*w, weights, (const float *)border, NULL, NULL, at[INPUT], at[WORK]};
+        (kernel == 1 ? r2b_fconv_neon : r2b_fconv_neon_half)(&layer, epilogue, arena, NULL);
     } else {
-        r2b_dense_neon(&(r2b_dense){w->in_channels, w->out_channels, (const float *)weights, (const float *)border,
-                                    at[INPUT], at[WORK]},
-                       epilogue, arena, NULL);
+        const r2b_dense layer = {w->in_channels, w->out_channels, weights, (const float *)border, at[INPUT], at[WORK]};
+        (kernel == 2 ? r2b_dense_neon : r2b_dense_neon_half)(&layer, epilogue, arena, NULL);
     }
 }
 
@@ -65,7 +65,7 @@ int main(void) {
             if (arena == MAP_FAILED) abort();
             for (int i = 0; i < BUFFERS; i++) at[i] = place(arena, i, bytes[i], at_end);
             const r2b_tile_op store = {.kind = R2B_TILE_STORE, .at = at[OUTPUT]};
-            const r2b_epilogue epilogue = {&store, 1, w.out_height * w.out_width, w.out_channels};
+            const r2b_epilogue epilogue = {&store, 1, w.out_height * w.out_width, w.out_channels, 0, 0};
             run(kernel, &w, pad_value, arena, at, bytes[BORDER] != 0, &epilogue);
             if (munmap(arena, size) != 0) abort();
         }

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2b_edge.exporters.c.layout import BITS32, BITS128, LAYOUTS, NHWC, NO_INTEGER, Layout
+from r2b_edge.exporters.c.layout import (
+    BITS32,
+    BITS128,
+    BYTES,
+    LAYOUTS,
+    NHWC,
+    NO_INTEGER,
+    Layout,
+)
 from r2b_edge.graph.graph import TensorType
 
 SIZES = st.integers(1, 70)
@@ -21,6 +29,8 @@ def values_for(layout: Layout, shape: tuple[int, ...], seed: int) -> tuple[np.nd
     rng = np.random.default_rng(seed)
     if layout.bits:
         return rng.choice(np.array([-1, 1], np.int8), size=shape), TensorType(shape, "bits")
+    if layout is BYTES:
+        return rng.integers(0, 256, size=shape).astype(np.float32), TensorType(shape)
     return rng.normal(size=shape).astype(np.float32), TensorType(shape)
 
 
@@ -33,6 +43,12 @@ def test_round_trip(layout: Layout, shape: tuple[int, ...], seed: int) -> None:
     back = layout.unpack(data, kind)
     assert back.dtype == values.dtype
     assert (back == values).all()
+
+
+@pytest.mark.parametrize("value", [-1.0, 256.0, 2.5, np.nan, np.inf])
+def test_what_is_no_byte_is_not_stored_as_one(value: float) -> None:
+    with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
+        BYTES.pack(np.float32([[3, value, 255]]), TensorType((1, 3)))
 
 
 def test_integers_are_stored_as_floats() -> None:

@@ -20,6 +20,7 @@ from .harness import HERE, TOOLCHAINS, compile_all, run_program
 
 KERNELS = HERE.parents[1] / "firmware_templates" / "kernels"
 NAMES = ("bconv_neon", "fconv_neon", "dense_neon")
+FUNCTIONS = (*NAMES, "fconv_neon_half", "dense_neon_half")
 """In the order of their numbers in pages.c."""
 AARCH64 = next(toolchain for toolchain in TOOLCHAINS if "neon" in toolchain.families)
 
@@ -35,7 +36,7 @@ def line(kernel: Kernel, graph: Graph, node: Node) -> list[int]:
     constants = [a.nbytes if isinstance(a, np.ndarray) else 0 for a in arrays]
     work = kernel.workspace(op, x, y)
     sizes = (kernel.reads.nbytes(x), *constants, work, 4 * int(np.prod(chw(y))))
-    number = NAMES.index(kernel.name)
+    number = FUNCTIONS.index(kernel.function(op))
     return [number, *window_fields(window, x, y).values(), pad_value, *sizes]
 
 

@@ -197,3 +197,51 @@ def test_an_affine_reads_integers() -> None:
     program = build(b.done(b.add(ChannelAffine(b.floats(5), b.floats(5)), conv), conv))
     assert tiles(program)[1] == ("bconv", ["STORE", "AFFINE", "STORE"])
     assert program.tensor[conv].type.dtype == "int32"
+
+
+def stem(b: Builder, x: str, out: int = 4) -> str:
+    around = Window((3, 3), pads=(1, 1, 1, 1))
+    channels = b.graph.type(x).channels
+    return b.add(FloatConv(b.floats(out, channels, 3, 3), b.floats(out), around), x)
+
+
+def affine(b: Builder, x: str) -> str:
+    channels = b.graph.type(x).channels
+    return b.add(ChannelAffine(b.floats(channels), b.floats(channels)), x)
+
+
+def test_a_convolution_reads_bytes_through_their_affine_map() -> None:
+    b = Builder()
+    program = build(b.done(stem(b, affine(b, b.input(1, 3, 6, 6, uint8=True)))))
+    assert tiles(program) == [("fconv_bytes", ["STORE"])]
+    assert program.steps[0].inputs == ("input",)
+    assert program.steps[0].nodes == ("node floatconv", "node channelaffine")
+    assert program.tensor["input"].bytes == 3 * 6 * 6
+    assert isinstance(program.steps[0].fields["scale"], str)
+
+
+def test_bytes_without_an_affine_map_beside_another_reader() -> None:
+    """Two convolutions read the bytes, a pool needs floats."""
+    b = Builder()
+    x = b.input(1, 3, 6, 6, uint8=True)
+    program = build(b.done(stem(b, x), stem(b, x), b.add(MaxPool(POINT), x)))
+    assert [s.kernel for s in program.steps] == [
+        "fconv_bytes_portable", "fconv_bytes_portable", "repack_bytes", "maxpool_portable",
+    ]  # fmt: skip
+    assert "scale" not in program.steps[0].fields
+
+
+@pytest.mark.parametrize("reader", ["another", "output"])
+def test_an_affine_map_that_others_need_is_a_step(reader: str) -> None:
+    b = Builder()
+    normal = affine(b, b.input(1, 3, 6, 6, uint8=True))
+    other = normal if reader == "output" else b.add(MaxPool(POINT), normal)
+    program = build(b.done(stem(b, normal), other))
+    assert [s.kernel for s in program.steps[:2]] == ["repack_bytes", "map_portable"]
+    assert "fconv_portable" in [s.kernel for s in program.steps]
+
+
+def test_floats_are_read_as_floats() -> None:
+    b = Builder()
+    program = build(b.done(stem(b, affine(b, b.input(1, 3, 6, 6)))))
+    assert [s.kernel for s in program.steps] == ["map_portable", "fconv_portable"]

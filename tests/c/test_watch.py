@@ -137,7 +137,7 @@ BUGS = {
         "memset(arena + op->work, 0, bytes + 4);",
     ),
     "a convolution's tile is one value too long": (
-        "r2b_fconv_portable.c",
+        "r2b_fconv_loops.h",
         "tile[first + i] = sum[i];",
         "tile[first + i + 1] = tile[first + i] = sum[i];",
     ),

@@ -28,6 +28,8 @@ class Graph:
         default_factory=lambda: {"image": (1, 3, 4, 4), "signal": (1, 2, 5)}
     )
 
+    uint8_inputs: frozenset[str] = frozenset()
+
     def type(self, name: str) -> Type:
         return Type({"image": (1, 3, 4, 4), "signal": (1, 2, 1, 5)}[name])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -40,6 +41,26 @@ def test_it_holds_what_the_contract_says(onnx_file: Path, tmp_path: Path) -> Non
     assert {path.name for path in out.iterdir()} == PRODUCED
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert stat.S_IMODE(out.stat().st_mode) == 0o750  # as the user's umask says
+
+
+def test_how_floats_are_stored(onnx_file: Path, tmp_path: Path) -> None:
+    storage = ("--float-storage", "fp16", "--input-dtype", "uint8")
+    result = export(onnx_file, tmp_path / "out", *storage, "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["options"] == {"name": "tiny", "float_storage": "fp16", "input_dtype": "uint8"}
+    assert [i["dtype"] for i in report["model"]["inputs"]] == ["uint8"]
+    scaled = export(
+        onnx_file, tmp_path / "out", "--input-scale", "0.5", "--input-offset", "-1", "--json"
+    )
+    assert scaled.exit_code == 0, scaled.stderr
+    notes = json.loads(scaled.stdout)["notes"]
+    assert any("the input is scaled in the network: times 0.5, plus -1;" in note for note in notes)
+    wrong = (("--float-storage", "fp8"), ("--input-dtype", "int8"), ("--input-scale", "1;2"))
+    for option, value in wrong:
+        refusal = export(onnx_file, tmp_path / "out", option, value)
+        assert refusal.exit_code == 2
+        assert f"Invalid value for '{option}': " in refusal.stderr
 
 
 def test_the_default_folder(

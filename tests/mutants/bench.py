@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from mutant_nets import FAMILIES, NETS
+from mutant_nets import FAMILIES, NETS, STORAGE
 from planting import Mutant, replaced
 
 import r2b_edge
@@ -23,7 +23,7 @@ from r2b_edge.checking.verify import Verifier
 from r2b_edge.exporters import c as c_exporter
 from r2b_edge.exporters.c.render import render
 from r2b_edge.exporters.tflite.convert import convert
-from r2b_edge.pipeline import graph_of, program_of
+from r2b_edge.pipeline import Storage, graph_of, program_of
 from r2b_edge.runners import connect
 from r2b_edge.toolchain.build import build
 
@@ -41,7 +41,8 @@ class Bench:
     def __init__(self, net: str, folder: Path) -> None:
         self.folder = folder
         onnx = NETS[net](np.random.default_rng(0)).save(folder / "net.onnx")
-        options = r2b_edge.ExportOptions(name=NAME)
+        self.storage = STORAGE.get(net, Storage())
+        options = r2b_edge.ExportOptions(name=NAME, storage=self.storage)
         r2b_edge.export(onnx, target="host", out=folder / "out", options=options)
         self.report = report.read(folder / "out")
         host = targets.load("host")
@@ -53,7 +54,7 @@ class Bench:
         The graph, the program and the files are made anew, so that bugs planted in the tool are in them; a mutant
         of a file in c/ is planted here.
         """
-        graph = graph_of(self.folder / "out" / "model.onnx", NAME)
+        graph = graph_of(self.folder / "out" / "model.onnx", NAME, self.storage)
         reference = Reference(self.folder / "out" / "model.onnx", graph)
         with ExitStack() as stack:
             runs: Executor

@@ -9,6 +9,9 @@ BCONV = "src/r2b_bconv_portable.c"
 ROW = "src/r2b_bconv_row.h"
 CSA = "src/r2b_bconv_csa.c"
 FCONV = "src/r2b_fconv_portable.c"
+FCONV_LOOPS = "src/r2b_fconv_loops.h"
+BYTES = "src/r2b_bytes.h"
+HALF = "include/r2b_half.h"
 DENSE = "src/r2b_dense_portable.c"
 POOL = "src/r2b_pool_portable.c"
 BMAXPOOL = "src/r2b_bmaxpool_portable.c"
@@ -26,6 +29,7 @@ WEIGHTS = "model/net_weights.c"
 _R2B_MCU, _INTEGERS_MCU = "real_to_binary_mcu", "integers_mcu"
 _R2B, _INTEGERS, _POOLS, _MOVES = "real_to_binary", "integers", "pools", "moves"
 _ROWS = "rows"
+_CAMERA = "camera"
 
 KERNELS = (
     Mutant(
@@ -218,14 +222,30 @@ KERNELS = (
         "Conv_0", "a column that a block of columns leaves out",
     ),
     Mutant(
-        "taps together although dilated", _INTEGERS, FCONV,
+        "taps together although dilated", _INTEGERS, FCONV_LOOPS,
         "g->dilation_x == 1 && layer->groups == 1", "g->dilation_x == 1", "Conv_0",
         "a fast path that forgets the groups",
     ),
     Mutant(
-        "bias of the first channels", _R2B, FCONV,
+        "bias of the first channels", _R2B, FCONV_LOOPS,
         "layer->bias[first + i]", "layer->bias[i]", "Conv_0",
         "a block's offset forgotten",
+    ),
+    Mutant(
+        "rows of bytes moved by one", _CAMERA, BYTES,
+        "bytes->rows + g->stride_y * row", "bytes->rows + row", "Conv_2",
+        "a stride forgotten where rows are kept",
+    ),
+    Mutant(
+        "one offset for all bytes", _CAMERA, BYTES,
+        "bytes->offset[c]", "bytes->offset[0]", "Conv_2",
+        "normalisation as if of a grey picture",
+    ),
+    Mutant(
+        "subnormal halves twice as small", _CAMERA, HALF,
+        "bits += 113u << 23;\n        memcpy(&value, &bits, sizeof value);\n        value -= least;",
+        "bits += 112u << 23;\n        memcpy(&value, &bits, sizeof value);\n        value -= least / 2;", "Gemm_19",
+        "a conversion that was only tried on normal numbers",
     ),
     Mutant(
         "dense bias dropped", _R2B, DENSE,

@@ -6,6 +6,7 @@ from functools import partial
 
 from planting import Mutant
 
+from r2b_edge.checking.reference import Reference
 from r2b_edge.exporters import bits
 from r2b_edge.exporters.c import (
     assemble,
@@ -40,6 +41,17 @@ tflite = partial(Mutant, executor="tflite")
 graph = partial(Mutant, executor="graph")
 
 TO_C = (
+    Mutant(
+        "scale of bytes taken for their offset", "camera", pack.affine,
+        '"offset": offset', '"offset": scale', "Conv_2",
+        "two constants of a layer exchanged",
+    ),
+    Mutant(
+        "weights rounded towards zero", "camera", pack.stored,
+        "halves = weights.astype(np.float16)",
+        "halves = np.nextafter(weights.astype(np.float16), np.float16(0)); weights = halves", "Conv_2",
+        "other halves in C than in the graph",
+    ),
     Mutant(
         "taps of binary weights transposed", _R2B, pack.binary_weights,
         "transpose(0, 2, 3, 1)", "transpose(0, 3, 2, 1)", "Conv_4",
@@ -257,6 +269,11 @@ TO_TFLITE = (
 )  # fmt: skip
 
 SHARED = (
+    graph(
+        "a reference with weights as trained", "camera", Reference.__init__,
+        "if not as_trained:", "if as_trained:", "Conv_2",
+        "rounding that would pass for exact",
+    ),
     graph(
         "BatchNorm's mean of the wrong sign", _R2B, layers._batch_norm,
         "beta - mean * scale", "beta + mean * scale", "t3~step",

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from small_onnx import Net, floats, signs
 
+from r2b_edge.pipeline import Storage
+
 Random = np.random.Generator
 
 SPATIAL = np.array([2, 3])
@@ -134,6 +136,19 @@ def rows(random: Random) -> Net:
     return net
 
 
+def camera(random: Random) -> Net:
+    """An affine map of bytes before the stem, a gate, a classifier whose weights are subnormal as halves."""
+    net = Net((1, 3, 13, 11))
+    x = net.op("Mul", "x", floats(random, 3, 1, 1) / 99)
+    x = net.op("Add", x, floats(random, 3, 1, 1))
+    x = net.conv(x, floats(random, 10, 3, 3, 3), floats(random, 10), pads=PADS, strides=[2, 2])
+    x = _unit(net, x, 10, 10, random)
+    mean = net.op("Flatten", net.op("GlobalAveragePool", x))
+    small = random.uniform(2.0**-15, 2.0**-14, (10, 5)) * signs(random, 10, 5)
+    net.op("Gemm", mean, small.astype(np.float32), np.zeros(5, np.float32))
+    return net
+
+
 NETS: dict[str, Callable[[Random], Net]] = {
     "real_to_binary": real_to_binary,
     "integers": integers,
@@ -144,6 +159,7 @@ NETS: dict[str, Callable[[Random], Net]] = {
     "real_to_binary_mcu": real_to_binary,
     "integers_mcu": integers,
     "rows": rows,
+    "camera": camera,
 }
 FAMILIES = {
     "real_to_binary_lut4": ("c", "portable"),
@@ -152,3 +168,5 @@ FAMILIES = {
     "integers_mcu": ("mcu", "portable"),
 }
 """The kernel families of networks that do not take those of the host."""
+STORAGE = {"camera": Storage("fp16", "uint8")}
+"""Of networks that are not stored in float32."""

@@ -103,6 +103,7 @@ class Maker:
         self.net = Onnx((1, *spec.shape))
         self.exact = spec.exact
         self.rounds = not spec.exact
+        self.uint8 = spec.uint8
         self.inputs = {"x": spec.shape}
         self.outputs: list[str] = []
         self.history = [Tensor("x", spec.shape)]
@@ -133,7 +134,10 @@ class Maker:
         return name
 
     def sample(self, index: int) -> Values:
-        """Inputs: integers, zeros among them, so that thresholds are hit; or real numbers with some of these."""
+        """Inputs: integers, zeros among them, so that thresholds are hit; or real numbers with some of these.
+
+        Bytes are few of the least ones in an exact network.
+        """
         values = {}
         for k, (name, shape) in enumerate(self.inputs.items()):
             random = np.random.default_rng([self.seed, index, k])
@@ -141,6 +145,9 @@ class Maker:
             real = random.normal(size=whole.shape, scale=2.0).astype(np.float32)
             mixed = np.where(random.random(whole.shape) < 0.1, whole, real)
             values[name] = whole if self.exact else mixed
+            if self.uint8:
+                most = 9 if self.exact else 64
+                values[name] = random.integers(0, most, whole.shape).astype(np.float32)
         return values
 
     def magnitude(self, name: str) -> float:

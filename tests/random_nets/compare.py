@@ -24,7 +24,7 @@ from r2b_edge.errors import UnsupportedError
 from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.graph.graph import Graph
-from r2b_edge.pipeline import graph_of, program_of
+from r2b_edge.pipeline import Storage, graph_of, program_of
 
 from .build import Built, build, save
 from .programs import MACHINES, ArenaExecutor, Library, Machine, Server
@@ -119,7 +119,9 @@ class Bench:
     ) -> _Job:
         built = make(outcome.spec)
         path = save(built, scratch / f"net{index}.onnx")
-        graph = graph_of(path, f"net{index}")
+        spec = outcome.spec
+        storage = Storage("fp16" if spec.half else "fp32", "uint8" if spec.uint8 else "float32")
+        graph = graph_of(path, f"net{index}", storage)
         executors: dict[str, Executor] = {
             "graph": GraphExecutor(graph), "tflite": LceExecutor(convert(graph)),
         }  # fmt: skip

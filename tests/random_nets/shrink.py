@@ -47,6 +47,9 @@ def candidates(net: Net) -> Iterator[Net]:
     for field in ("seed", "shape"):
         for value in _simpler(getattr(net, field), 0 if field == "seed" else (1,) * len(net.shape)):
             yield dataclasses.replace(net, **{field: value})
+    for field in ("half", "uint8"):
+        if getattr(net, field):
+            yield dataclasses.replace(net, **{field: False})
     for i, block in enumerate(net.blocks):
         for simple in _simpler_blocks(block):
             yield dataclasses.replace(net, blocks=(*net.blocks[:i], simple, *net.blocks[i + 1 :]))

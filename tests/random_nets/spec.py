@@ -213,16 +213,20 @@ class Net:
         exact: all constants and samples are small integers and powers of two, so that nothing is rounded and sums hit
             thresholds.
         blocks: in order.
+        half: the C program stores float weights in half precision.
+        uint8: it takes its inputs as bytes.
     """
 
     seed: int = 0
     shape: tuple[int, ...] = (1, 1, 1)
     exact: bool = False
     blocks: tuple[Block, ...] = (Binary(),)
+    half: bool = False
+    uint8: bool = False
 
     def to_json(self) -> str:
         """As text, one line a block."""
-        head = {"seed": self.seed, "shape": self.shape, "exact": self.exact}
+        head = {n: v for n, v in dataclasses.asdict(self).items() if n != "blocks"}
         lines = [
             json.dumps({"kind_of_block": type(b).__name__, **dataclasses.asdict(b)})
             for b in self.blocks

@@ -15,7 +15,7 @@ import pytest
 from r2b_edge.errors import UnsupportedError
 from r2b_edge.exporters.c import Program
 from r2b_edge.graph.graph import Graph
-from r2b_edge.pipeline import program_of
+from r2b_edge.pipeline import Storage, program_of
 from r2b_edge.targets import Target
 
 from . import compare, kept, spec
@@ -74,6 +74,8 @@ def test_the_networks_hold_everything(outcomes: list[Outcome]) -> None:
         drawn = {getattr(b, kind) for b in blocks if isinstance(b, spec.Binary)}
         assert len(drawn) >= 3, kind
     assert sum(o.spec.exact for o in outcomes) >= len(outcomes) / 4
+    assert sum(o.spec.half for o in outcomes) >= len(outcomes) / 20
+    assert sum(o.spec.uint8 for o in outcomes) >= len(outcomes) / 20
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -129,7 +131,7 @@ def test_a_bad_program_is_blamed_alone(
 def test_what_is_refused_for_an_unknown_reason_is_a_fault(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, name: str) -> Graph:
+    def refuse(path: Path, name: str, storage: Storage) -> Graph:
         raise UnsupportedError("no")
 
     monkeypatch.setattr(compare, "graph_of", refuse)

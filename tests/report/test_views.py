@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from r2b_edge.report import ExecutorCheck, Report, Skipped, TensorCheck, print_report, to_html
+from r2b_edge.report import (
+    Effect,
+    ExecutorCheck,
+    FlippedBits,
+    Report,
+    Skipped,
+    TensorCheck,
+    print_report,
+    to_html,
+)
 from r2b_edge.report.charts import MOST_ROWS
 
 HOSTILE = (
@@ -205,6 +214,27 @@ def test_skipped_inexact_and_wider_are_plain_to_see(example: Report) -> None:
         assert "1e-3" in view
         assert "fp16 storage" in view
         assert "Exact in every step" not in view
+
+
+def test_what_rounded_weights_change_is_said(example: Report) -> None:
+    assert example.check
+    assert "rounded weights" not in Page(to_html(example)).text
+    bits = (
+        FlippedBits(tensor=HOSTILE, flipped=3, of=1000),
+        FlippedBits(tensor="b", flipped=4, of=200),
+    )
+    effect = Effect(
+        samples=256, top1_agreement=255, accuracy=0.832, max_abs_error=1.5e-3, largest_output=12.0, bits=bits
+    )  # fmt: skip
+    report = example.revised(check=example.check.model_copy(update={"effect": effect}))
+    page = Page(to_html(report)).text
+    for view in (page, shown(report, 300)):
+        assert "outputs differ by at most 1.5e-3, the largest is 1.2e1" in view
+        assert "top-1 is the same on 255 of 256" in view
+        assert "accuracy 83.2% as trained, 83.6% now" in view
+        assert "7 of 1,200 bits differ" in view
+    assert "with its float weights rounded as c/ stores them" in page
+    assert "<script>" not in to_html(report).replace("&lt;", "")
 
 
 def test_a_large_net_has_a_picture_and_not_a_wall(example: Report) -> None:

@@ -19,8 +19,9 @@ def step(
     index: int, reads: str, writes: str, works: tuple[tuple[int, int], ...] = ()
 ) -> ProgramStep:
     return ProgramStep(
-        index=index, kernel="map", struct="r2b_map", layer=f"layer{index}", nodes=(), inputs=tuple(reads),
-        outputs=tuple(writes), title="", fields={}, epilogue=(), pixels=1, channels=1, constants=(), works=works,
+        index=index, kernel="map", function="map", struct="r2b_map", layer=f"layer{index}", nodes=(),
+        inputs=tuple(reads), outputs=tuple(writes), title="", fields={}, epilogue=(), pixels=1, channels=1,
+        constants=(), works=works,
     )  # fmt: skip
 
 
