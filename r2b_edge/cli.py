@@ -194,19 +194,20 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
     help="Fail if its arena and stack take more.",
 )
 @click.option(
-    "--float-storage",
-    type=click.Choice(["fp32", "fp16"]),
-    default="fp32",
-    show_default=True,
+    "--float-storage", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True,
     help="How the C program stores float weights; arithmetic is float32.",
-)
+)  # fmt: skip
 @click.option(
-    "--input-dtype",
-    type=click.Choice(["float32", "uint8"]),
-    default="float32",
-    show_default=True,
+    "--quantize-float", is_flag=True,
+    help="Compute stem, downsamples and classifier in 8-bit integers, calibrated on --samples.",
+)  # fmt: skip
+@click.option(
+    "--samples", type=click.Path(path_type=Path), help="For --quantize-float, as `check` takes them."
+)  # fmt: skip
+@click.option(
+    "--input-dtype", type=click.Choice(["float32", "uint8"]), default="float32", show_default=True,
     help="What the C program takes; uint8: whole numbers from 0 to 255.",
-)
+)  # fmt: skip
 @click.option(
     "--input-scale",
     callback=_numbers,
@@ -232,6 +233,8 @@ def export(
     max_flash: int | None,
     max_ram: int | None,
     float_storage: Literal["fp32", "fp16"],
+    quantize_float: bool,
+    samples: Path | None,
     input_dtype: Literal["float32", "uint8"],
     input_scale: tuple[float, ...] | None,
     input_offset: tuple[float, ...] | None,
@@ -242,12 +245,17 @@ def export(
     from r2b_edge import targets
 
     targets.load(target)  # a wrong name is told before anything heavy is imported
+    if quantize_float != (samples is not None):
+        raise InputError(
+            "--quantize-float and --samples X.npy go together",
+            "it is calibrated on what the network meets",
+        )
     from r2b_edge.pipeline import ExportOptions, Storage, default_folder
     from r2b_edge.pipeline import export as run
 
     options = ExportOptions(
         load, name, force, require_binary, binarize_weights, max_flash, max_ram,
-        Storage(float_storage, input_dtype), input_scale, input_offset,
+        Storage(float_storage, input_dtype), input_scale, input_offset, samples,
     )  # fmt: skip
     with _stages() as stage:
         result = run(model, target=target, out=out, options=options, progress=stage)

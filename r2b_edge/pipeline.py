@@ -19,6 +19,8 @@ import numpy as np
 import onnx
 
 from r2b_edge import passes, report, targets
+from r2b_edge.checking.quantize import FLOAT_MODEL, QUANTIZED, quantize
+from r2b_edge.checking.samples import SampleArrays
 from r2b_edge.errors import InputError, ToolMissingError
 from r2b_edge.exporters import c as c_exporter
 from r2b_edge.exporters.c.build import RESERVED, check_name
@@ -99,6 +101,8 @@ class ExportOptions:
         input_scale: what the network takes is multiplied by it before the network's own first layer; one number, or one
             for each channel of its only input.
         input_offset: likewise, and then added.
+        quantize_float: compute stem, downsamples and classifier in 8-bit integers, calibrated on these samples: X.npy
+            or its array, as `check` takes them, or X.npz for several inputs.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -111,6 +115,7 @@ class ExportOptions:
     storage: Storage = field(default_factory=Storage)
     input_scale: tuple[float, ...] | None = None
     input_offset: tuple[float, ...] | None = None
+    quantize_float: str | os.PathLike[str] | SampleArrays | None = None
 
 
 def export(
@@ -164,6 +169,12 @@ def export(
         progress("finding the binary layers")
         graph = graph_of(onnx_path, name, options.storage)
         require_binary(graph.findings, options.require_binary)
+        kept, trained = options.storage.options(), onnx_path
+        if options.quantize_float is not None:
+            progress("quantising float layers")
+            trained = shutil.copyfile(onnx_path, folder / FLOAT_MODEL)
+            graph = quantized_graph(onnx_path, name, options.storage, options.quantize_float)
+            kept |= {QUANTIZED: "int8"}
         progress("writing model.tflite")
         (folder / "model.tflite").write_bytes(convert(graph).data)
         progress("writing c/")
@@ -173,8 +184,8 @@ def export(
         progress(f"building for {target}")
         measured = _measure(folder / "c", board)
         progress("writing the report")
-        artifacts = Artifacts(stem, loaded, onnx_path, (folder / "model.tflite").stat().st_size)
-        result = collect(artifacts, graph, program, board, measured, options.storage.options())
+        artifacts = Artifacts(stem, loaded, trained, (folder / "model.tflite").stat().st_size)
+        result = collect(artifacts, graph, program, board, measured, kept)
         memory, unknown = result.memory, "; ".join(measured.notes)
         refuse_linked(memory.flash_bytes, memory.ram_bytes, budget, unknown)
         report.write(result, folder)
@@ -241,14 +252,41 @@ def graph_of(onnx_path: Path, name: str, storage: Storage | None = None) -> Grap
     return graph
 
 
+def quantized_graph(
+    onnx_path: Path,
+    name: str,
+    storage: Storage,
+    samples: str | os.PathLike[str] | SampleArrays,
+) -> Graph:
+    """Let float layers of model.onnx compute in 8-bit integers; the graph then, with what was found before.
+
+    Args:
+        onnx_path: is replaced.
+        name: of the graph.
+        storage: see `graph_of`.
+        samples: see `quantize`.
+
+    Raises:
+        InputError: the samples do not fit, or there is no layer to quantise; the file stays as it was.
+    """
+    model = read_onnx(onnx_path)
+    trained = _graph_of(model, name, dataclasses.replace(storage, float_storage="fp32"))
+    notes = quantize(model, trained, samples)
+    onnx.save(model, onnx_path)
+    graph = graph_of(onnx_path, name, storage)
+    graph.findings = trained.findings
+    graph.notes = notes + graph.notes
+    return graph
+
+
 def _graph_of(model: onnx.ModelProto, name: str, storage: Storage) -> Graph:
     graph = from_onnx(model, name)
     verify(graph, "from_onnx")
     if storage.input_dtype == "uint8":
         graph.uint8_inputs = frozenset(graph.inputs)
+    graph.stored_weights = stored_weights(graph, model)
     if storage.float_storage == "fp32":
         return passes.run(graph)
-    graph.stored_weights = stored_weights(graph, model)
     return passes.run(graph, passes.HALVES)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from r2b_edge.exporters.c import pack
 from r2b_edge.exporters.c.constants import Constants
-from r2b_edge.exporters.c.kernels import Field
+from r2b_edge.exporters.c.kernel import Field
 from r2b_edge.exporters.c.layout import BITS128, Layout, chw
 from r2b_edge.exporters.c.negotiate import Call
 from r2b_edge.exporters.c.program import Literal, ProgramStep, TileOp

@@ -14,7 +14,8 @@ from r2b_edge.exporters.c import stream
 from r2b_edge.exporters.c.anchors import Repack
 from r2b_edge.exporters.c.constants import Constants
 from r2b_edge.exporters.c.in_place import trails
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel, choose
+from r2b_edge.exporters.c.kernel import Kernel, choose
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.layout import BYTES, NHWC, Layout
 from r2b_edge.exporters.c.negotiate import Call, negotiate
 from r2b_edge.exporters.c.plan import Buffer, Plan, Takeover, plan, share

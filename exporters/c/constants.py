@@ -21,7 +21,7 @@ class Constants:
 
     def add(self, name: str, array: Array, comment: str) -> str:
         """The symbol of an array: the one of an equal array that is there, else <prefix>_<name>."""
-        assert array.dtype in (np.float32, np.float16, np.uint32), array.dtype
+        assert array.dtype in (np.float32, np.float16, np.uint32, np.int8), array.dtype
         key = (array.dtype.str, array.tobytes())
         if key not in self._known:
             self._known[key] = Constant(f"r2b_{self._prefix}_{name}", array, comment)

@@ -1,25 +1,23 @@
 """The registry: every kernel there is. It drives selection, the generated project and the tests.
 
 To add a kernel: its file in firmware_templates/kernels, its declaration in r2b_kernels.h, one entry in REGISTRY. A
-family is a name that targets list in order of preference; `choose` takes the first kernel that fits. What is listed
-here is tested by tests/c against the ops' references, on random shapes that its `fits` accepts.
+family is a name that targets list in order of preference; the first kernel that fits is taken. What is listed here is
+tested by tests/c against the ops' references, on random shapes that its `fits` accepts.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from r2b_edge.exporters.bits import words
-from r2b_edge.exporters.c import float_blocks, lut4, pack
-from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack, is_half
+from r2b_edge.exporters.c import float_blocks, integers, lut4, pack
+from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
+from r2b_edge.exporters.c.kernel import Field, Kernel
 from r2b_edge.exporters.c.layout import BITS32, BITS128, BYTES, NHWC, Layout, chw
 from r2b_edge.exporters.c.pack import align, window_fields
-from r2b_edge.graph.graph import Array, TensorType
+from r2b_edge.graph.graph import TensorType
 from r2b_edge.ops import (
     AvgPool,
     BinaryConv,
@@ -31,112 +29,13 @@ from r2b_edge.ops import (
     Gather,
     MaxPool,
     Op,
+    QuantConv,
     Reshape,
     Select,
 )
 
-if TYPE_CHECKING:  # which imports this
-    from r2b_edge.exporters.c.select import Tile
-
-Field: TypeAlias = "int | float | str | Array | dict[str, int]"
-"""A parameter of a kernel: a number, a symbol in C, an array that becomes a constant, or a nested struct."""
-
 EXACT_INTEGERS = 2**24
 """float32 holds every integer below it."""
-
-ALL_TILES = frozenset({
-    "AFFINE", "PRELU", "CLIP", "SIGMOID", "ADD_MAP", "MUL_MAP", "ADD_VECTOR", "MUL_VECTOR", "STORE", "BITS", "MEAN",
-    "CALL",
-})  # fmt: skip
-"""Every operation of an epilogue, R2B_TILE_<name> in C."""
-
-
-Rule: TypeAlias = Callable[[Op, TensorType, TensorType], bool]
-Size: TypeAlias = Callable[[Op, TensorType, TensorType], int]
-Packer: TypeAlias = Callable[[Op, TensorType, TensorType], Mapping[str, Field]]
-Fuser: TypeAlias = "Callable[[Op, TensorType, TensorType, Sequence[Tile]], lut4.Fusion]"
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """One C function r2b_<name>(const <struct> *, const r2b_epilogue *, uint8_t *arena, const r2b_parallel *).
-
-    The rules take the anchor's op, the type of its input and the type of its output.
-
-    Args:
-        name: of the function, without the prefix.
-        op: the class of op that it computes.
-        family: the instruction set that it is written for.
-        struct: the C type of its parameters; the exporter sets its members `work` and `input`, or `inputs` for several.
-        source: its file in firmware_templates/kernels.
-        reads: the layout of its inputs.
-        writes: the layouts of its outputs and of its epilogue's map operands, the preferred one first.
-        pack: its other parameters.
-        workspace: bytes of arena that it needs for itself.
-        fits: False for shapes that it cannot do.
-        wins: False for shapes that a kernel of another family does faster.
-        tiles: the epilogue's operations that it can do.
-        in_place: True if an output map may take the input's place: each pixel is read before it is written.
-        trails: True if it computes pixel by pixel in raster order and reads a pixel's window before it writes the
-            pixel, so that its output may begin where its input does if the window allows it (see in_place.py).
-        by_rows: True if it can compute a part of its rows as r2b_part in r2b_kernels.h has it.
-        alignment: of its tensors and of its workspace.
-        over_read: bytes that it may read beyond the end of its input.
-        several: True if it reads several tensors.
-        headers: files beside `source` that it includes.
-        others: further files that are compiled, assembly for one.
-        fuse: what it makes of its epilogue, where that changes its parameters.
-        half: True if it has a second function, r2b_<name>_half, which reads its weights in half precision; without
-            one it cannot take an op whose weights are halves.
-    """
-
-    name: str
-    op: type[Op]
-    family: str
-    struct: str
-    source: str
-    reads: Layout
-    writes: tuple[Layout, ...]
-    pack: Packer
-    workspace: Size
-    fits: Rule = lambda op, x, y: True
-    tiles: frozenset[str] = ALL_TILES
-    in_place: bool = False
-    trails: bool = False
-    by_rows: bool = False
-    alignment: int = 16
-    over_read: int = 0
-    several: bool = False
-    headers: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
-    fuse: Fuser | None = None
-    wins: Rule = lambda op, x, y: True
-    half: bool = False
-
-    def function(self, op: Op) -> str:
-        """The function that computes `op`, without the prefix."""
-        return f"{self.name}_half" if is_half(op) else self.name
-
-
-def choose(
-    op: Op,
-    x: TensorType,
-    y: TensorType,
-    tiles: Iterable[str],
-    families: Iterable[str],
-    registry: Iterable[Kernel],
-) -> Kernel | None:
-    """The first kernel of the first family that computes `op` on these types with these tile operations."""
-    needed = set(tiles)
-    known = list(registry)
-    for family in families:
-        for kernel in known:
-            right = kernel.family == family and isinstance(op, kernel.op)
-            right &= kernel.half or not is_half(op)
-            able = right and needed <= kernel.tiles and kernel.fits(op, x, y)
-            if able and kernel.wins(op, x, y):
-                return kernel
-    return None
 
 
 def _tile_bytes(op: Op, x: TensorType, y: TensorType) -> int:
@@ -431,6 +330,10 @@ REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "bconv_csa", BinaryConv, "mcu", "r2b_bconv", "r2b_bconv_csa.c",
         BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",), by_rows=True,
+    ),
+    Kernel(
+        "qconv_portable", QuantConv, "portable", "r2b_qconv", "r2b_qconv_portable.c",
+        NHWC, _OUT, integers.fields, integers.workspace, headers=("r2b_qconv_rows.h",),
     ),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

@@ -16,7 +16,7 @@ from r2b_edge.ops import BinaryConv, ChannelAffine, Clip, Op, PReLU, Step
 from r2b_edge.ops.base import Floats
 
 if TYPE_CHECKING:  # they import this
-    from r2b_edge.exporters.c.kernels import Field
+    from r2b_edge.exporters.c.kernel import Field
     from r2b_edge.exporters.c.select import Tile
 
 MOST_LOOKUPS = 63

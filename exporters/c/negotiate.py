@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from r2b_edge.exporters.c.anchors import Repack
-from r2b_edge.exporters.c.kernels import Kernel
+from r2b_edge.exporters.c.kernel import Kernel
 from r2b_edge.exporters.c.layout import Layout
 from r2b_edge.exporters.c.select import Group, Tile
 from r2b_edge.graph.graph import Node, TensorType

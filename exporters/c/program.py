@@ -51,7 +51,7 @@ class Constant:
 
     Args:
         symbol: its name in C.
-        array: uint32, float32 or float16, of any shape.
+        array: uint32, float32, float16 or int8, of any shape.
         comment: what it is, for the reader.
     """
 

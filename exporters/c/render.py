@@ -18,7 +18,12 @@ from r2b_edge.exporters.c.project import Platform, generated_files, runner_files
 from r2b_edge.graph.graph import Array
 
 PER_LINE = 8
-C_TYPES: dict[type, str] = {np.float32: "float", np.float16: "uint16_t", np.uint32: "uint32_t"}
+C_TYPES: dict[type, str] = {
+    np.float32: "float",
+    np.float16: "uint16_t",
+    np.uint32: "uint32_t",
+    np.int8: "int8_t",
+}
 """Of constants; halves are written as their bits, since C has no literals for them."""
 
 
@@ -155,4 +160,6 @@ def _literals(flat: Array) -> list[str]:
         return [_float(f"{value:.9g}") for value in flat.tolist()]
     if flat.dtype == np.float16:
         return [f"0x{value:04x}" for value in flat.view(np.uint16).tolist()]
+    if flat.dtype == np.int8:
+        return [str(value) for value in flat.tolist()]
     return [f"0x{value:08x}" for value in flat.tolist()]

@@ -33,6 +33,7 @@ from r2b_edge.ops import (
     Op,
     Pairwise,
     PReLU,
+    QuantConv,
     Reshape,
     Select,
     Sigmoid,
@@ -43,7 +44,8 @@ from r2b_edge.ops import (
 )
 
 ANCHORS = (
-    BinaryConv, FloatConv, Dense, MaxPool, AvgPool, BinaryMaxPool, Gather, Concat, ChannelReduce, Select, Reshape
+    BinaryConv, FloatConv, QuantConv, Dense, MaxPool, AvgPool, BinaryMaxPool, Gather, Concat, ChannelReduce, Select,
+    Reshape,
 )  # fmt: skip
 UNARY: dict[type[Op], str] = {
     ChannelAffine: "AFFINE",
@@ -195,7 +197,7 @@ def schedule(graph: Graph) -> list[Node]:
     rank = dict.fromkeys(graph.inputs, 0)
     for node in graph.nodes:
         if isinstance(node.op, ANCHORS):
-            rank[node.output] = {BinaryConv: 3, FloatConv: 2}.get(type(node.op), 1)
+            rank[node.output] = {BinaryConv: 3, FloatConv: 2, QuantConv: 2}.get(type(node.op), 1)
         elif isinstance(node.op, tuple(TAPS)):
             rank[node.output] = 0
         else:

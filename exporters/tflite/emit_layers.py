@@ -1,4 +1,4 @@
-"""Layers with float weights: FloatConv and Dense, alone or with the ReLU or ReLU6 that follows."""
+"""Layers with real or 8-bit weights: FloatConv and Dense, alone or with the ReLU or ReLU6 that follows; QuantConv."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 from r2b_edge.exporters.tflite.geometry import plan
 from r2b_edge.exporters.tflite.registry import Context, emits, stored_shape
 from r2b_edge.graph.graph import Node
-from r2b_edge.ops import Clip, Dense, FloatConv
+from r2b_edge.ops import Clip, Dense, FloatConv, QuantConv
+from r2b_edge.ops.integers import LEVELS
 
 _ACTIVATIONS = {
     (0.0, np.inf): schema.ActivationFunctionType.RELU,
@@ -81,3 +82,51 @@ def emit_dense(context: Context, nodes: Sequence[Node]) -> None:
     options = {"fusedActivationFunction": _activation(nodes)}
     output = context.write(name)
     context.writer.builtin("FULLY_CONNECTED", inputs, [output], ("FullyConnectedOptions", options))
+
+
+@emits(QuantConv)
+def emit_quant_conv(context: Context, nodes: Sequence[Node]) -> None:
+    """MUL, ROUND, MAXIMUM and MINIMUM, then CONV_2D or FULLY_CONNECTED on integers held as float32, below 2^24: exact.
+
+    TFLite's own QUANTIZE rounds halves away from zero, and its integer convolution rounds what it gives to 8 bits.
+    """
+    (node,) = nodes
+    op, name = node.op, node.output
+    assert isinstance(op, QuantConv)
+    kind = context.type(node.inputs[0])
+    shape = stored_shape(kind)
+    value = context.read(node.inputs[0])
+    if op.inverse != 1:
+        scaled = context.temporary(f"{name}/scaled", shape)
+        inputs = [value, context.constant("inverse", [op.inverse])]
+        context.writer.builtin("MUL", inputs, [scaled], ("MulOptions", {}))
+        value = scaled
+    rounded = context.temporary(f"{name}/rounded", shape)
+    context.writer.builtin("ROUND", [value], [rounded])
+    value = rounded
+    for operator, bound in (("MAXIMUM", -op.zero_point), ("MINIMUM", LEVELS - op.zero_point)):
+        bounded = context.temporary(f"{name}/{operator.lower()}", shape)
+        inputs = [value, context.constant("bound", [bound])]
+        context.writer.builtin(operator, inputs, [bounded], ("MaximumMinimumOptions", {}))
+        value = bounded
+    none = {"fusedActivationFunction": int(schema.ActivationFunctionType.NONE)}
+    bias = context.constant(f"{name}/bias", np.zeros(op.weight.shape[0]))
+    if not kind.is_map:
+        weight = context.constant(f"{name}/weight", op.weight[:, :, 0, 0])
+        output = context.write(name)
+        context.writer.builtin(
+            "FULLY_CONNECTED", [value, weight, bias], [output], ("FullyConnectedOptions", none)
+        )
+        return
+    padding = plan(op.window, kind.shape[2], kind.shape[3])
+    padded = context.pad(name, value, shape, padding.pads)
+    weight = context.constant(f"{name}/weight", op.weight.transpose(0, 2, 3, 1))
+    options = none | {
+        "padding": padding.mode,
+        "strideH": op.window.strides[0],
+        "strideW": op.window.strides[1],
+        "dilationHFactor": 1,
+        "dilationWFactor": 1,
+    }
+    output = context.write(name)
+    context.writer.builtin("CONV_2D", [padded, weight, bias], [output], ("Conv2DOptions", options))

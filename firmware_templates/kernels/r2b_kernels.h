@@ -348,6 +348,25 @@ R2B_HOT_CODE void r2b_fconv_bytes_neon(const r2b_fconv_blocks *layer, const r2b_
 R2B_HOT_CODE void r2b_fconv_bytes_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                             const r2b_parallel *parallel);
 
+// Convolution in integers of a real map, zero padding, no dilations; a vector is a map of one pixel. A real value x
+// stands for q = min(max(round(x * inverse), low), high): the product is rounded to float, and round takes halves to
+// the even neighbour. The sums of weights * q are exact, and below 2^24 whatever the map holds.
+typedef struct {
+    r2b_window window;
+    int32_t row;            // integers of a row in `work`: of the border, of the map, and of the border or zeros, as
+                            // many as the last window reads: up to 3 more than it covers; even
+    const int8_t *weights;  // [ceil(out_channels / 4)][kernel_y][ceil(kernel_x * in_channels / 4)][4 output channels]
+                            // [4 of kernel_x * in_channels]; 0 beyond the last of either
+    float inverse;          // above 0
+    int32_t low;            // -255 to 0, and high - low = 255
+    int32_t high;
+    uint32_t input;  // NHWC, floats; NaN is taken for one of the ends
+    uint32_t work;   // float [out_channels], rounded up to 16 bytes; then int16_t [kernel_y][row]
+} r2b_qconv;
+
+R2B_HOT_CODE void r2b_qconv_portable(const r2b_qconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
+
 // y = weights x + bias on a vector.
 typedef struct {
     int32_t in_channels;

@@ -46,7 +46,7 @@ class EffectTally:
             if label is not None:
                 self.correct = (self.correct or 0) + (top_was == label)
         for tensor in self.exported.graph.tensors.values():
-            if tensor.type.dtype != "bits":
+            if tensor.type.dtype != "bits" or tensor.origin.onnx not in before:
                 continue
             one, other = self.trained.value(tensor, before), self.exported.value(tensor, values)
             name = tensor.origin.onnx

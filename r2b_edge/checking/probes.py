@@ -11,6 +11,7 @@ from the part of model.onnx between the ONNX tensors that its inputs and outputs
    the sums to where random bits do not, and next to where a sign that follows directly turns.
 2. A quarter of the values before each sign move onto their threshold, or EDGE beside it, just outside of the margin. If
    the step reads them, they are set; if it adds a map of their shape, that map gets the difference.
+3. A quarter of the values that a QuantConv reads lie halfway between two integers, or beyond the ends of a byte.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from r2b_edge.checking.executor import ExecutorStep
 from r2b_edge.checking.part import Part, Values
 from r2b_edge.checking.reference import Reference, affine_of
 from r2b_edge.graph.graph import Array, Graph, Node, Tensor
-from r2b_edge.ops import BinaryConv, ChannelAffine, Step, Window
+from r2b_edge.ops import BinaryConv, ChannelAffine, QuantConv, Step, Window
 from r2b_edge.ops.base import per_channel
+from r2b_edge.ops.integers import LEVELS
 
 PROBES = 3
 """Of each step, made from as many of the first samples."""
@@ -34,6 +36,8 @@ EDGE = 4 * MARGIN
 """Of the largest value before the sign; the values move onto their thresholds and this far to both sides."""
 MOVED = 0.25
 """Of the values before a sign; the others keep the tensor at its own magnitude, by which floats are compared."""
+BEYOND = 40
+"""Steps beyond each end of a byte."""
 OCTAVES = 3.0
 """Real values are scaled by 2^-OCTAVES to 2^OCTAVES, up to the largest of the tensor.
 
@@ -83,6 +87,9 @@ class Prober:
             tensor = self.graph.tensors[name]
             if number > 0 or tensor.type.dtype == "bits":
                 given[tensor.origin.onnx] = self._spread(step, tensor, given, random)
+            for node in self._own(step):
+                if isinstance(node.op, QuantConv) and name in node.inputs:
+                    given[tensor.origin.onnx] = self._between(node.op, tensor, given, random)
         values = part.run(given)
         for node in self._own(step):
             if isinstance(node.op, Step):
@@ -143,6 +150,18 @@ class Prober:
                 value = value * np.exp2(random.uniform(-OCTAVES, OCTAVES, channels))
                 value = np.clip(value, -most, most)
         return self._shown(tensor, value, given[tensor.origin.onnx])
+
+    def _between(
+        self, op: QuantConv, tensor: Tensor, given: Values, random: np.random.Generator
+    ) -> Array:
+        """A quarter of the values halfway between two integers that they could stand for, some beyond both ends."""
+        value = self.reference.value(tensor, given)
+        low, high = -op.zero_point, LEVELS - op.zero_point
+        halves = random.integers(low - BEYOND, high + BEYOND, size=value.shape) + 0.5
+        if value.min(initial=0.0) >= 0:
+            halves = np.abs(halves)
+        moved = np.where(random.random(value.shape) < MOVED, halves / op.inverse, value)
+        return self._shown(tensor, moved, given[tensor.origin.onnx])
 
     def _aims(
         self, step: ExecutorStep, name: str, scale: Array | float = 1.0, offset: Array | float = 0.0

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from r2b_edge.errors import InputError
 from r2b_edge.frontend.reference import session
 from r2b_edge.graph.graph import Array, Graph, Tensor
 from r2b_edge.graph.rounding import round_model
@@ -19,16 +20,21 @@ class Reference:
     Args:
         path: model.onnx.
         graph: the graph whose tensors will be asked for. Weights that it holds rounded are rounded here too.
-        as_trained: leave all weights as model.onnx has them.
+        as_trained: leave all weights as the file has them. Tensors that it does not compute are left out.
+
+    Raises:
+        InputError: the file cannot be read.
     """
 
     def __init__(self, path: Path, graph: Graph, as_trained: bool = False) -> None:
         self.graph = graph
-        self.model = model = onnx.load(path)
+        self.model = model = _load(path)
         if not as_trained:
             round_model(model, graph.rounding)
         have = {o.name for o in model.graph.output} | {i.name for i in model.graph.input}
         names = dict.fromkeys(t.origin.onnx for t in graph.tensors.values())
+        if as_trained:  # a network without what quantising it put in
+            names = dict.fromkeys(o for node in model.graph.node for o in node.output if o in names)
         extra = [onnx.ValueInfoProto(name=name) for name in names if name not in have]
         model.graph.output.extend(extra)
         self._session = session(model)
@@ -71,6 +77,13 @@ class Reference:
         """The network's outputs as graph tensors by name."""
         tensors = self.graph.tensors
         return {name: self.value(tensors[name], onnx_values) for name in self.graph.outputs}
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", "export again") from error
 
 
 def affine_of(tensor: Tensor, like: Array) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from r2b_edge.checking.c_program import CExecutor
 from r2b_edge.checking.effect import EffectTally
 from r2b_edge.checking.executor import Executor, GraphExecutor, Values
 from r2b_edge.checking.lce import LceExecutor
+from r2b_edge.checking.quantize import FLOAT_MODEL, QUANTIZED
 from r2b_edge.checking.reference import Reference
 from r2b_edge.checking.revise import revise
 from r2b_edge.checking.samples import (
@@ -83,8 +84,10 @@ def check(
     answers = None if labels is None else read_labels(labels, len(inputs), graph)
     reference = Reference(out / "model.onnx", graph)
     effect = None
-    if graph.rounding:
-        effect = EffectTally(reference, Reference(out / "model.onnx", graph, as_trained=True))
+    quantised = QUANTIZED in old.options
+    if graph.rounding or quantised:
+        trained = out / (FLOAT_MODEL if quantised else "model.onnx")
+        effect = EffectTally(reference, Reference(trained, graph, as_trained=True))
 
     with ExitStack() as stack:
         executors: dict[str, Executor] = {"graph": GraphExecutor(graph)}

@@ -186,7 +186,7 @@ class Verifier:
                     self.verdict.faults.append(fault)
 
     def _trace(self, inputs: Values, onnx_values: dict[str, Array], top: int, want: int) -> None:
-        """Find the first bit that differs in a run of the whole network: it must be a margin tie."""
+        """Find the first bit, or byte, that differs in a run of the whole network: it must be a margin tie."""
         values = chain(self.executor, inputs)
         order = [name for step in self.executor.steps for name in step.outputs]
         first = self.comparer.first_difference(order, values, onnx_values)

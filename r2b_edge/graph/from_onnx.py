@@ -149,6 +149,7 @@ class Importer:
         self.alias: dict[str, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.integers: set[str] = set()
+        self.quantised: dict[str, tuple[str, float, int]] = {}
         self.taken: set[str] = {output for node in model.graph.node for output in node.output}
         self.named: set[str] = set()
         self.views: dict[str, tuple[View, onnx.NodeProto]] = {}

@@ -24,6 +24,7 @@ from r2b_edge.ops.floating import (
     PReLU,
     Sigmoid,
 )
+from r2b_edge.ops.integers import QuantConv
 from r2b_edge.ops.moving import Concat, Gather
 from r2b_edge.ops.quantised import Select, Staircase
 from r2b_edge.ops.raw import Elementwise, Reshape
@@ -32,6 +33,6 @@ from r2b_edge.ops.windows import Window
 __all__ = [
     "Add", "AvgPool", "BinaryConv", "BinaryMaxPool", "ChannelAffine", "ChannelReduce", "Clip",
     "Concat", "ConstantMap", "Dense", "Elementwise", "FloatConv", "Gather", "GlobalAvgPool",
-    "MaxPool", "Mul", "Op", "PReLU", "Pairwise", "Reshape", "Select", "Sigmoid", "Softmax",
-    "Staircase", "Step", "Unary", "Window",
+    "MaxPool", "Mul", "Op", "PReLU", "Pairwise", "QuantConv", "Reshape", "Select", "Sigmoid", "Softmax", "Staircase",
+    "Step", "Unary", "Window",
 ]  # fmt: skip

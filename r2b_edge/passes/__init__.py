@@ -28,11 +28,15 @@ from r2b_edge.passes.input_affine import scale_input
 from r2b_edge.passes.latent_weights import binarize_weights
 from r2b_edge.passes.legal import legal
 from r2b_edge.passes.lower import lower
+from r2b_edge.passes.quantize_float import quantizable, quantize_float
 from r2b_edge.passes.select import select
 from r2b_edge.passes.staircase import staircases
 from r2b_edge.passes.trim_kernel import trim_kernel
 
-__all__ = ["CANONICAL", "FINDING", "HALVES", "Pass", "binarize_weights", "run", "scale_input"]
+__all__ = [
+    "CANONICAL", "FINDING", "HALVES", "Pass", "binarize_weights", "quantizable", "quantize_float", "run",
+    "scale_input",
+]  # fmt: skip
 
 Pass = Callable[[Graph], None]
 

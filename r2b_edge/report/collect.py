@@ -19,13 +19,15 @@ from r2b_edge.targets import Target
 from r2b_edge.version import __version__
 
 FLOAT_BYTES = 4
+REAL = (np.float32, np.float16, np.int8)
+"""What constants hold that stands for real numbers."""
 NAMED = 4
 """Layers that a remark names; of the others it says how many there are."""
 
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What lies in the folder: the model's file name, what the front end said, model.onnx, model.tflite's size."""
+    """The model's file name, what the front end said, the network as trained in ONNX, model.tflite's size."""
 
     file: str
     loaded: Loaded
@@ -70,7 +72,10 @@ def collect(
         model=_model(artifacts, graph),
         memory=_memory(artifacts, graph, program, measured),
         layers=tuple(layers),
-        steps=tuple(Step(index=s.index, kernel=s.called, layer=s.layer) for s in program.steps),
+        steps=tuple(
+            Step(index=s.index, kernel=s.called, layer=name)
+            for s, name in zip(program.steps, _layer_names(graph, program), strict=True)
+        ),
         build=None
         if measured.compiler is None
         else Build(compiler=measured.compiler, flags=measured.flags),
@@ -125,15 +130,16 @@ def _remarks(findings: Iterable[LayerFinding]) -> list[str]:
         if finding.suspect:
             real.setdefault(finding.reason, []).append(finding.name)
     return [
-        *(f"{_listed(names)}: {note}" for note, names in binary.items()),
+        *(f"{listed(names)}: {note}" for note, names in binary.items()),
         *(
-            f"{_listed(names)} {'stays' if len(names) == 1 else 'stay'} float: {reason}"
+            f"{listed(names)} {'stays' if len(names) == 1 else 'stay'} float: {reason}"
             for reason, names in real.items()
         ),
     ]
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first few names, and how many others there are."""
     shown = ", ".join(names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 
@@ -148,7 +154,7 @@ def _model(artifacts: Artifacts, graph: Graph) -> Model:
         else:
             float_macs += macs
             float_weights += sum(
-                v.size for v in node.op.constants().values() if v.dtype == np.float32
+                v.size for v in node.op.constants().values() if v.dtype in (np.float32, np.int8)
             )
     loaded = artifacts.loaded
     return Model(
@@ -230,18 +236,28 @@ def _float32_arena(graph: Graph) -> int:
     return peak
 
 
+def _layer_names(graph: Graph, program: Program) -> list[str]:
+    """Of each step the layer that it belongs to: one that only changes a layout belongs to the layer that reads it."""
+    nodes = {node.name for node in graph.nodes}
+    names: list[str] = []
+    for step in program.steps:
+        readers = (s for s in program.steps[step.index + 1 :] if set(step.outputs) & set(s.inputs))
+        names.append(step.layer if step.layer in nodes else next(readers).layer)
+    return names
+
+
 def _layers(graph: Graph, program: Program) -> list[Layer]:
     nodes = {node.name: node for node in graph.nodes}
     findings = {finding.name: finding for finding in graph.findings}
     constants = {c.symbol: c.array for c in program.constants}
     seen: set[str] = set()
     steps_of: dict[str, list[int]] = {}
-    for step in program.steps:
-        steps_of.setdefault(step.layer, []).append(step.index)
+    for step, name in zip(program.steps, _layer_names(graph, program), strict=True):
+        steps_of.setdefault(name, []).append(step.index)
     layers = []
     for name, indices in steps_of.items():
         node = nodes[name]
-        covered = [nodes[n] for i in indices for n in program.steps[i].nodes]
+        covered = [nodes[n] for i in indices for n in program.steps[i].nodes if n in nodes]
         symbols = {s for i in indices for s in program.steps[i].constants} - seen
         seen |= symbols
         arrays = [constants[s] for s in symbols]
@@ -254,7 +270,7 @@ def _layers(graph: Graph, program: Program) -> list[Layer]:
                 binary=binary,
                 macs=sum(n.op.macs(*(graph.type(i) for i in n.inputs)) for n in covered),
                 weight_bytes=sum(a.nbytes for a in arrays),
-                float_bytes=sum(a.nbytes for a in arrays if a.dtype in (np.float32, np.float16)),
+                float_bytes=sum(a.nbytes for a in arrays if a.dtype in REAL),
                 float32_bytes=sum(_trained_bytes(n) for n in covered),
                 output_shape=graph.type(node.output).shape,
                 steps=tuple(indices),
@@ -288,7 +304,9 @@ def _part(graph: Graph, node: Node) -> Part:
             return "binary"
         case ops.Dense():
             return "gate" if _reaches(graph, node, ops.Mul) else "classifier"
-        case ops.FloatConv():
+        case ops.QuantConv() if not graph.type(node.output).is_map:
+            return "gate" if _reaches(graph, node, ops.Mul) else "classifier"
+        case ops.FloatConv() | ops.QuantConv():
             if _starts(graph, node):
                 return "stem"
             return "downsample" if _reaches(graph, node, ops.Add) else "other"

@@ -147,7 +147,7 @@ def effect_line(check: Check | None) -> str:
     flipped, of = (sum(getattr(b, name) for b in effect.bits) for name in ("flipped", "of"))
     if of:
         parts.append(f"{flipped:,} of {of:,} bits differ")
-    return f"What the rounded weights change, end to end: {'; '.join(parts)}"
+    return f"What rounding changes, end to end: {'; '.join(parts)}"
 
 
 def inputs_line(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from r2b_edge.exporters.c import lut4
 from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
+from r2b_edge.exporters.c.kernel import Kernel
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.graph.graph import Array, Graph, TensorType
 from r2b_edge.ops import (
     Add,
@@ -30,6 +32,7 @@ from r2b_edge.ops import (
     Op,
     Pairwise,
     PReLU,
+    QuantConv,
     Reshape,
     Select,
     Sigmoid,
@@ -40,6 +43,7 @@ from r2b_edge.ops import (
     Window,
 )
 from r2b_edge.ops.binary import PIXEL
+from r2b_edge.ops.integers import EXACT_INTEGERS, largest_sum
 
 from .harness import Builder
 
@@ -241,6 +245,27 @@ def float_blocks(b: Builder, uint8: bool = False) -> str:
     return b.add(FloatConv(weight, b.floats(outputs), w, half=half), x)
 
 
+def quant_conv(b: Builder) -> str:
+    """A map or a vector in 8-bit integers; steps in which inputs lie between two integers, and beyond both ends."""
+    _, channels, outputs = groups_of(b)
+    inverse = float(np.float32(b.rng.choice([0.5, 1.0, 2.0, 2.5, 31.7, 127.0, 1e4])))
+    zero_point = int(b.rng.choice([0, 128, 255, int(b.rng.integers(256))]))
+
+    shape: tuple[int, ...] = (1, channels)
+    w = PIXEL
+    if b.rng.random() < 0.7:
+        height, width = size(b)
+        shape = (1, channels, height, width)
+        w = dataclasses.replace(window(b, height, width), dilations=(1, 1))
+    weight = b.rng.integers(-127, 128, (outputs, channels, *w.kernel)).astype(np.int8)
+    if largest_sum(weight, zero_point) >= EXACT_INTEGERS:
+        weight //= 8
+    sums = b.add(QuantConv(weight, inverse, zero_point, w), b.input(*shape))
+    b.graph.outputs.append(sums)
+    scale = np.float32(4 / largest_sum(weight, zero_point)) * (1 + b.rng.random(outputs))
+    return b.add(ChannelAffine(scale.astype(np.float32), b.floats(outputs)), sums)
+
+
 def dense(b: Builder) -> str:
     inputs, outputs = (int(n) for n in b.rng.integers(1, 140, size=2))
     weight, half = stored(b, fan_in(b.floats(outputs, inputs)))
@@ -364,6 +389,7 @@ def channel_reduce(b: Builder) -> str:
 LAYERS: dict[type[Op], Callable[[Builder], str]] = {
     BinaryConv: binary_conv,
     FloatConv: float_conv,
+    QuantConv: quant_conv,
     BytesConv: bytes_conv,
     Dense: dense,
     MaxPool: max_pool,

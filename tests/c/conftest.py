@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from r2b_edge.exporters.c import Program, build_program
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
+from r2b_edge.exporters.c.kernel import Kernel
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.graph.graph import Graph
 
 from .cases import BLOCK_SEEDS, BY_ROWS, layers, rows

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from r2b_edge.exporters.c import Program, ProgramStep
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
+from r2b_edge.exporters.c.kernel import Kernel
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.graph.graph import Array, Graph
 from r2b_edge.graph.interpret import run
 from r2b_edge.ops import BinaryMaxPool

@@ -6,7 +6,8 @@ import dataclasses
 
 from r2b_edge.exporters.c import build_program
 from r2b_edge.exporters.c.anchors import Repack
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
+from r2b_edge.exporters.c.kernel import Kernel
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.layout import NHWC
 from r2b_edge.exporters.c.negotiate import prefer
 from r2b_edge.graph.graph import Graph

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from r2b_edge.exporters.c.kernels import REGISTRY, Kernel
+from r2b_edge.exporters.c.kernel import Kernel
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.layout import chw
 from r2b_edge.exporters.c.pack import window_fields
 from r2b_edge.graph.graph import Graph, Node

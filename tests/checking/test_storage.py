@@ -82,7 +82,7 @@ def test_bytes_on_a_pi(
     require_tool("cmake", "aarch64-linux-gnu-gcc", "qemu-aarch64")
     report = checked(onnx, "rpi4", BYTES, tmp_path / "out")
     assert report.model.inputs[0].dtype == "uint8"
-    assert report.steps[0].kernel == "fconv_bytes_portable"
+    assert report.steps[0].kernel == "fconv_bytes_neon"
     assert report.check is not None
     assert report.check.effect is None
     (note,) = (n for n in report.notes if "uint8" in n)

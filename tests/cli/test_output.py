@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 from cli_nets import contents, fault, run
 
@@ -41,6 +43,24 @@ def test_it_holds_what_the_contract_says(onnx_file: Path, tmp_path: Path) -> Non
     assert {path.name for path in out.iterdir()} == PRODUCED
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert stat.S_IMODE(out.stat().st_mode) == 0o750  # as the user's umask says
+
+
+def test_float_layers_in_integers(onnx_file: Path, tmp_path: Path) -> None:
+    assert "--quantize-float and --samples X.npy go together" in refused(
+        onnx_file, tmp_path / "out", "--quantize-float"
+    )
+    samples = tmp_path / "x.npy"
+    shape = onnx.load(onnx_file).graph.input[0].type.tensor_type.shape.dim
+    np.save(samples, np.zeros((3, *(d.dim_value for d in shape[1:])), np.float32) + 0.5)
+    assert "go together" in refused(onnx_file, tmp_path / "out", "--samples", str(samples))
+    options = ("--quantize-float", "--samples", str(samples))
+    result = export(onnx_file, tmp_path / "out", *options, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["options"]["quantize_float"] == "int8"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == PRODUCED | {"model_float.onnx"}
+    result = export(onnx_file, tmp_path / "out", "--json")  # an earlier one, which it replaces
+    assert result.exit_code == 0, result.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == PRODUCED
 
 
 def test_how_floats_are_stored(onnx_file: Path, tmp_path: Path) -> None:

@@ -356,6 +356,7 @@ def test_every_handler_is_met_here() -> None:
         "test_views.py",
         "test_pools.py",
         "test_arithmetic.py",
+        "test_integers.py",
         "small_onnx.py",
     )
     text = "".join(Path(__file__).with_name(name).read_text() for name in files)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from mutant_nets import FAMILIES, NETS, STORAGE
+from mutant_nets import FAMILIES, NETS, QUANTISED, STORAGE
 from planting import Mutant, replaced
 
 import r2b_edge
@@ -42,7 +42,11 @@ class Bench:
         self.folder = folder
         onnx = NETS[net](np.random.default_rng(0)).save(folder / "net.onnx")
         self.storage = STORAGE.get(net, Storage())
-        options = r2b_edge.ExportOptions(name=NAME, storage=self.storage)
+        images = None
+        if net in QUANTISED:
+            shown = random_samples(graph_of(onnx, NAME, self.storage))
+            images = np.concatenate([sample["x"] for sample in shown])
+        options = r2b_edge.ExportOptions(name=NAME, storage=self.storage, quantize_float=images)
         r2b_edge.export(onnx, target="host", out=folder / "out", options=options)
         self.report = report.read(folder / "out")
         host = targets.load("host")

@@ -23,6 +23,8 @@ ROWS = "src/r2b_rows.c"
 MAP = "src/r2b_map_portable.c"
 MATH = "include/r2b_math.h"
 HEADER = "include/r2b_kernels.h"
+QCONV = "src/r2b_qconv_portable.c"
+QCONV_ROWS = "src/r2b_qconv_rows.h"
 MODEL = "model/net.c"
 WEIGHTS = "model/net_weights.c"
 
@@ -51,6 +53,36 @@ KERNELS = (
         "mean ended with each part", _ROWS, ROWS,
         "part.more = y + 1 < reader->out_height;", "part.more = 0;", "Conv_0",
         "a mean over a map that comes in parts",
+    ),
+    Mutant(
+        "end of a byte one off", "quantised", QCONV_ROWS,
+        "q > high ? high : q", "q >= high ? high - 1 : q", "Conv_2",
+        "saturation",
+    ),
+    Mutant(
+        "bytes rounded down", "quantised", QCONV_ROWS,
+        "(fraction + (1u << (shift - 1)) - 1u + (fraction >> shift & 1u)) >> shift", "fraction >> shift", "Conv_2",
+        "truncation for rounding",
+    ),
+    Mutant(
+        "halves rounded up", "quantised", QCONV_ROWS,
+        "- 1u + (fraction >> shift & 1u)) >> shift", ") >> shift", "Conv_2",
+        "another rounding mode",
+    ),
+    Mutant(
+        "border of a row forgotten", "quantised", QCONV_ROWS,
+        "g->pad_left * g->in_channels", "0", "Conv_2",
+        "a row that begins at its first window",
+    ),
+    Mutant(
+        "rows moved by one too few", "quantised", QCONV_ROWS,
+        "rows + g->stride_y * layer->row,", "rows + (g->stride_y - 1) * layer->row,", "Conv_2",
+        "a buffer of rows that lags",
+    ),
+    Mutant(
+        "last integers of a row left out", "quantised", QCONV,
+        "i < 4 * count", "i < 4 * count - 4 * (count > 1)", "Conv_2",
+        "the tail of a run",
     ),
     Mutant(
         "tie of an integer flipped", _INTEGERS, EPILOGUE,

@@ -13,6 +13,7 @@ from r2b_edge.exporters.c import (
     build,
     constants,
     in_place,
+    integers,
     kernels,
     layout,
     pack,
@@ -30,6 +31,7 @@ from r2b_edge.exporters.tflite import (
     writer,
 )
 from r2b_edge.graph.handlers import layers
+from r2b_edge.ops.integers import quantise
 from r2b_edge.passes.binarize import _rewrite
 from r2b_edge.passes.flip_steps import _takes, flip_steps
 from r2b_edge.passes.fold_affine import _after
@@ -41,6 +43,16 @@ tflite = partial(Mutant, executor="tflite")
 graph = partial(Mutant, executor="graph")
 
 TO_C = (
+    Mutant(
+        "taps of 8-bit weights transposed", "quantised", integers.weights,
+        "transpose(0, 2, 3, 1)", "transpose(0, 2, 3, 1)[:, ::-1]", "Conv_2",
+        "weight order: rows of a kernel",
+    ),
+    Mutant(
+        "lower end of the wrong sign", "quantised", integers.fields,
+        '"low": -op.zero_point', '"low": op.zero_point', "Conv_2",
+        "signed for unsigned bytes",
+    ),
     Mutant(
         "scale of bytes taken for their offset", "camera", pack.affine,
         '"offset": offset', '"offset": scale', "Conv_2",
@@ -163,6 +175,11 @@ TO_C = (
 
 TO_TFLITE = (
     tflite(
+        "bytes without an end", "quantised", emit_layers.emit_quant_conv,
+        "LEVELS - op.zero_point)", "2 * LEVELS)", "Conv_2",
+        "saturation",
+    ),
+    tflite(
         "shift of the wrong sign", _R2B, emit_binary.emit_step,
         "-direction * threshold", "direction * threshold", "t3~step",
         "polarity",
@@ -269,6 +286,11 @@ TO_TFLITE = (
 )  # fmt: skip
 
 SHARED = (
+    graph(
+        "bytes rounded down", "quantised", quantise,
+        "np.rint(", "np.floor(", "Conv_2",
+        "truncation for rounding",
+    ),
     graph(
         "a reference with weights as trained", "camera", Reference.__init__,
         "if not as_trained:", "if as_trained:", "Conv_2",

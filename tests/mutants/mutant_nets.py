@@ -149,6 +149,18 @@ def camera(random: Random) -> Net:
     return net
 
 
+def quantised(random: Random) -> Net:
+    """An uneven window and border in 8-bit integers, a unit with a real skip and a gate, a classifier."""
+    net = Net((1, 3, 13, 11))
+    x = net.op("Mul", net.op("Sub", "x", 100.0), floats(random, 3, 1, 1) / 99)
+    weight = floats(random, 10, 3, 3, 2)
+    x = net.conv(x, weight, floats(random, 10), pads=[1, 1, 2, 0], strides=[1, 2])
+    x = _unit(net, x, 10, 14, random)
+    mean = net.op("Flatten", net.op("GlobalAveragePool", x))
+    net.op("Gemm", mean, floats(random, 14, 5), floats(random, 5))
+    return net
+
+
 NETS: dict[str, Callable[[Random], Net]] = {
     "real_to_binary": real_to_binary,
     "integers": integers,
@@ -160,6 +172,7 @@ NETS: dict[str, Callable[[Random], Net]] = {
     "integers_mcu": integers,
     "rows": rows,
     "camera": camera,
+    "quantised": quantised,
 }
 FAMILIES = {
     "real_to_binary_lut4": ("c", "portable"),
@@ -170,3 +183,5 @@ FAMILIES = {
 """The kernel families of networks that do not take those of the host."""
 STORAGE = {"camera": Storage("fp16", "uint8")}
 """Of networks that are not stored in float32."""
+QUANTISED = {"quantised"}
+"""Networks whose float layers are exported in 8-bit integers."""

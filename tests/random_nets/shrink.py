@@ -47,7 +47,7 @@ def candidates(net: Net) -> Iterator[Net]:
     for field in ("seed", "shape"):
         for value in _simpler(getattr(net, field), 0 if field == "seed" else (1,) * len(net.shape)):
             yield dataclasses.replace(net, **{field: value})
-    for field in ("half", "uint8"):
+    for field in ("half", "uint8", "quantised"):
         if getattr(net, field):
             yield dataclasses.replace(net, **{field: False})
     for i, block in enumerate(net.blocks):

@@ -215,6 +215,7 @@ class Net:
         blocks: in order.
         half: the C program stores float weights in half precision.
         uint8: it takes its inputs as bytes.
+        quantised: its float layers compute in 8-bit integers, as far as they can; calibrated on the samples.
     """
 
     seed: int = 0
@@ -223,6 +224,7 @@ class Net:
     blocks: tuple[Block, ...] = (Binary(),)
     half: bool = False
     uint8: bool = False
+    quantised: bool = False
 
     def to_json(self) -> str:
         """As text, one line a block."""

@@ -177,5 +177,5 @@ def nets(draw: st.DrawFn) -> spec.Net:
     if draw(seldom):
         blocks.append(draw(pool()))
     blocks += draw(head())
-    half, uint8 = draw(seldom), draw(seldom)
-    return spec.Net(0, shape, exact, tuple(blocks), half, uint8)
+    half, uint8, quantised = draw(seldom), draw(seldom), draw(seldom)
+    return spec.Net(0, shape, exact, tuple(blocks), half, uint8, quantised)

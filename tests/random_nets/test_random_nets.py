@@ -76,6 +76,7 @@ def test_the_networks_hold_everything(outcomes: list[Outcome]) -> None:
     assert sum(o.spec.exact for o in outcomes) >= len(outcomes) / 4
     assert sum(o.spec.half for o in outcomes) >= len(outcomes) / 20
     assert sum(o.spec.uint8 for o in outcomes) >= len(outcomes) / 20
+    assert sum(o.integers > 0 for o in outcomes) >= len(outcomes) / 50
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,6 +7,7 @@ file. A handler raises ValueError with the reason where it cannot read a node; f
 from r2b_edge.graph.handlers import (  # noqa: F401
     arithmetic,
     elementwise,
+    integers,
     layers,
     plain,
     pools,

@@ -67,7 +67,9 @@ def _elementwise(im: Importer, node: onnx.NodeProto, attrs: Attributes) -> None:
     inputs = _read(im, node)
     kinds = {im.graph.type(name).shape for name in inputs.tensors}
     floats = all(im.graph.type(name).dtype == "float32" for name in inputs.tensors)
-    if len(inputs.tensors) == 1 and wanted == 2 and floats and _with_constant(im, node, inputs):
+    # The sums of an integer layer are int32 in the graph, and take a scale as they are.
+    numbers = floats or all(im.graph.type(name).dtype == "int32" for name in inputs.tensors)
+    if len(inputs.tensors) == 1 and wanted == 2 and numbers and _with_constant(im, node, inputs):
         return
     if len(inputs.tensors) == 2 and floats and (len(kinds) > 1 or kind in ("Add", "Mul")):
         if kind not in PAIRWISE:

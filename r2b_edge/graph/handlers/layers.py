@@ -25,7 +25,7 @@ def _conv(im: Importer, node: onnx.NodeProto, attrs: Attributes) -> None:
     if len(kernel) == 1:  # over a signal
         weight = weight[:, :, None, :]
     bias = float32(im.need_constant(node, 2, np.zeros(weight.shape[:1])))
-    x, extra, value = _padded_source(im, node.input[0], attrs)
+    x, extra, value = padded_source(im, node.input[0], attrs)
     dense = weight.shape[1:] == (im.graph.type(x).channels, 1, 1) and not any(attrs.get("pads", ()))
     if not im.graph.type(x).is_map and dense:
         im.emit(node, ops.Dense(weight[:, :, 0, 0].copy(), bias), x)
@@ -40,7 +40,7 @@ def _conv(im: Importer, node: onnx.NodeProto, attrs: Attributes) -> None:
     im.emit(node, ops.FloatConv(weight, bias, window, attrs.get("group", 1), value), x)
 
 
-def _padded_source(
+def padded_source(
     im: Importer, name: str, attrs: Attributes
 ) -> tuple[str, tuple[int, int, int, int], float]:
     """The tensor that a convolution reads, with the border that Pads before it add and the border's value.

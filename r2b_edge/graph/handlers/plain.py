@@ -47,7 +47,7 @@ def _cast(im: Importer, node: onnx.NodeProto, attrs: Attributes) -> None:
         im.emit(node, ops.Elementwise("Trunc", (None,)), x)
     elif attrs["to"] not in (*INTEGERS, onnx.TensorProto.FLOAT, onnx.TensorProto.BOOL):
         raise ValueError(f"to {onnx.TensorProto.DataType.Name(attrs['to'])}")
-    elif kind == to:
+    elif kind == to or (kind == "int32" and to == "float32"):
         im.alias[node.output[0]] = x
         tensor = im.graph.tensors[x]
         if tensor.origin.onnx in im.integers and node.output[0] not in im.integers:
