@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from r2b_edge.exporters.bits import words
-from r2b_edge.exporters.c import float_blocks, integers, lut4, pack
+from r2b_edge.exporters.c import float_blocks, float_mve, integers, lut4, lut4_mve, pack
 from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
 from r2b_edge.exporters.c.kernel import Field, Kernel
 from r2b_edge.exporters.c.layout import BITS32, BITS128, BYTES, NHWC, Layout, chw
@@ -254,6 +254,8 @@ _OUT = (NHWC, BITS32, BITS128)
 """What every kernel writes that runs r2b_epilogue_tile."""
 _FCONV_LOOPS = ("r2b_fconv_loops.h", "r2b_bytes.h")
 
+_LUT4_MVE = lut4_mve.Lut4Mve()
+
 REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "bconv_portable", BinaryConv, "portable", "r2b_bconv", "r2b_bconv_portable.c",
@@ -322,6 +324,20 @@ REGISTRY: tuple[Kernel, ...] = (
     ),
     _lut4_kernel("c", 16, None, headers=("r2b_lut4_pass.h",)),
     _lut4_kernel("c32", 32, None, headers=("r2b_lut4_pass.h",)),
+    Kernel(
+        "bconv_lut4_mve", BinaryConv, "mve", "r2b_bconv_lut4", "r2b_bconv_lut4_mve.c",
+        BITS32, (NHWC, BITS32), _LUT4_MVE.fields, _LUT4_MVE.workspace, _LUT4_MVE.fits,
+        headers=("r2b_lut4_mve.h", "r2b_lut4_mve_table.h", "r2b_lut4_mve_epilogue.h"),
+        others=("r2b_lut4_mve.S",), fuse=_LUT4_MVE.fuse, wins=_LUT4_MVE.wins,
+    ),
+    Kernel(
+        "fconv_mve", FloatConv, "mve", "r2b_fconv_blocks", "r2b_fconv_mve.c",
+        NHWC, _OUT, float_mve.conv_fields, float_mve.conv_workspace, float_mve.conv_fits,
+    ),
+    Kernel(
+        "dense_mve", Dense, "mve", "r2b_dense", "r2b_dense_mve.c",
+        NHWC, _OUT, float_mve.dense_fields, float_mve.dense_workspace,
+    ),
     *_float_blocks("dsp", pixels=2),
     *_float_blocks("neon", pixels=4),
     _repack_kernel("repack_bits128", "neon", "r2b_repack_bits.c", BITS32, BITS128),

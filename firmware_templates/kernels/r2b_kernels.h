@@ -275,6 +275,8 @@ R2B_HOT_CODE void r2b_bconv_lut4_dsp(const r2b_bconv_lut4 *layer, const r2b_epil
                                      const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_bconv_lut4_v6m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_lut4_mve(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_bconv_lut4_v7m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
 
@@ -323,12 +325,14 @@ R2B_HOT_CODE void r2b_fconv_bytes_portable_half(const r2b_fconv *layer, const r2
 // The same without groups, and with dilation_x = 1 where kernel_x > 1. Sums are in another order than fconv_portable's.
 typedef struct {
     r2b_window window;
-    const void *weights;  // [blocks][kernel_y][kernel_x][in_channels][8 outputs], 0 beyond the last output
-    const float *bias;    // [blocks * 8]
+    const void *weights;  // [blocks][kernel_y][kernel_x][in_channels][8 outputs, for mve 4], 0 beyond the last output
+    const float *bias;    // [blocks * 8, for mve 4]
     const float *scale;   // as in r2b_fconv
     const float *offset;
     uint32_t input;  // NHWC, floats or bytes
-    uint32_t work;   // float [2 pixels for dsp, 4 for neon][blocks * 8]; for bytes then the rows, as in r2b_fconv
+    uint32_t work;   // float [2 pixels for dsp, 4 for neon, 3 for mve][channels of all blocks]; for bytes then the
+                     // rows, as in r2b_fconv; for mve, where the window has pads or gaps, then float [3][kernel_y][
+                     // kernel_x][in_channels]
 } r2b_fconv_blocks;
 
 R2B_HOT_CODE void r2b_fconv_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
@@ -339,6 +343,9 @@ R2B_HOT_CODE void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilog
                                  const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_fconv_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                       const r2b_parallel *parallel);
+// With any dilation.
+R2B_HOT_CODE void r2b_fconv_mve(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_fconv_bytes_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                       const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_fconv_bytes_dsp_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
@@ -384,6 +391,8 @@ R2B_HOT_CODE void r2b_dense_portable_half(const r2b_dense *layer, const r2b_epil
 
 // The same with outputs in blocks of 8: weights [blocks][in_channels][8 outputs], 0 beyond the last output; bias and
 // work of blocks * 8 floats.
+R2B_HOT_CODE void r2b_dense_mve(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                const r2b_parallel *parallel);  // blocks of 4
 R2B_HOT_CODE void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);  // needs an FPU, as does the next one
 R2B_HOT_CODE void r2b_dense_dsp_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,

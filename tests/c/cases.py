@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from r2b_edge.exporters.c import lut4
+from r2b_edge.exporters.c import lut4, lut4_mve
 from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
 from r2b_edge.exporters.c.kernel import Kernel
 from r2b_edge.exporters.c.kernels import REGISTRY
@@ -134,10 +134,14 @@ def block_conv(b: Builder) -> str:
     return b.add(BinaryConv(b.signs(outputs, channels, *w.kernel), w, pad_value), bits)
 
 
-def lut4_conv(b: Builder) -> str:
+LUT4 = tuple(lut4.Lut4(pixels, None) for pixels in (16, 32))
+
+
+def lut4_conv(b: Builder, does: tuple[lut4.Lut4, ...] = LUT4) -> str:
     """No groups; maps that leave vectors of 16 and of 32 pixels half empty, fill them, or share them between rows.
 
-    Channels end within a group of 4, a word and a run of lookups; half of the windows are 3x3 with a pad of 1.
+    All of `does` can do it. Channels end within a group of 4, a word and a run of lookups; half of the windows are 3x3
+    with a pad of 1.
     """
     channels = int(
         b.rng.choice([4, 32, 64, int(b.rng.integers(1, 40)), int(b.rng.integers(40, 130))])
@@ -162,7 +166,7 @@ def lut4_conv(b: Builder) -> str:
             y = op.infer(x)
         except ValueError:
             continue
-        if all(lut4.Lut4(pixels, None).fits(op, x, y) for pixels in (16, 32)):
+        if all(one.fits(op, x, y) for one in does):
             break
     return b.add(op, b.add(step(b, channels), b.input(1, channels, height, width)))
 
@@ -184,18 +188,20 @@ def repacked(b: Builder, convs: int = 1, pools: int = 2) -> str:
     return value
 
 
-def float_conv(b: Builder) -> str:
+def float_conv(b: Builder, grouped: bool = True, halves: bool = True) -> str:
     groups, channels, outputs = groups_of(b)
+    if not grouped:
+        groups, channels, outputs = 1, channels // groups, outputs // groups
     height, width = size(b)
     w = window(b, height, width)
-    weight, half = stored(b, fan_in(b.floats(outputs, channels // groups, *w.kernel)))
+    weight, half = stored(b, fan_in(b.floats(outputs, channels // groups, *w.kernel)), halves)
     conv = FloatConv(weight, b.floats(outputs), w, groups, half=half)
     return b.add(conv, b.input(1, channels, height, width))
 
 
-def stored(b: Builder, weight: Array) -> tuple[Array, bool]:
+def stored(b: Builder, weight: Array, halves: bool = True) -> tuple[Array, bool]:
     """The weights, in every other layer rounded to halves, some of them subnormal; and whether they are."""
-    if b.rng.random() < 0.5:
+    if not halves or b.rng.random() < 0.5:
         return weight, False
     small = np.where(b.rng.random(weight.shape) < 0.05, np.float32(1e-4), np.float32(1))
     return (weight * small).astype(np.float16).astype(np.float32), True
@@ -266,9 +272,9 @@ def quant_conv(b: Builder) -> str:
     return b.add(ChannelAffine(scale.astype(np.float32), b.floats(outputs)), sums)
 
 
-def dense(b: Builder) -> str:
+def dense(b: Builder, halves: bool = True) -> str:
     inputs, outputs = (int(n) for n in b.rng.integers(1, 140, size=2))
-    weight, half = stored(b, fan_in(b.floats(outputs, inputs)))
+    weight, half = stored(b, fan_in(b.floats(outputs, inputs)), halves)
     return b.add(Dense(weight, b.floats(outputs), half), b.input(1, inputs))
 
 
@@ -411,6 +417,9 @@ KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
     "bconv_lut4_dsp": lut4_conv,
     "bconv_lut4_v7m": lut4_conv,
     "bconv_lut4_v6m": lut4_conv,
+    "bconv_lut4_mve": functools.partial(lut4_conv, does=(lut4_mve.Lut4Mve(),)),
+    "fconv_mve": functools.partial(float_conv, grouped=False, halves=False),
+    "dense_mve": functools.partial(dense, halves=False),
     "bconv_lut4_c": lut4_conv,
     "bconv_lut4_c32": lut4_conv,
     "bconv_csa": any_conv,

@@ -14,7 +14,7 @@ from r2b_edge.graph.graph import Graph
 
 from .cases import BLOCK_SEEDS, BY_ROWS, layers, rows
 from .harness import TOOLCHAINS, Models, Target, Toolchain
-from .nets import AARCH64_NETS, NETS
+from .nets import NETS, OTHER_NETS
 from .watch import GUARD
 
 Programs = dict[str, tuple[Graph, Program]]
@@ -47,7 +47,7 @@ def _rows_of(kernel: Kernel) -> tuple[Graph, Program]:
 def programs() -> Programs:
     """Random layers by their kernel's name; nets by their own, and once more as <name>_guarded: see watch.py.
 
-    Nets of the portable family; net_neon and wide_neon are for AArch64.
+    Nets of the portable family; <name>_<family> are for another one.
     """
     made = {kernel.name: _program_of(kernel) for kernel in REGISTRY}
     made |= {f"rows_{kernel.name}": _rows_of(kernel) for kernel in BY_ROWS}
@@ -57,10 +57,10 @@ def programs() -> Programs:
         made[guarded] = graph, build_program(graph, Target(), guarded, {}, guard=GUARD)
     blocks = next(kernel for kernel in REGISTRY if kernel.name == "bconv_neon")
     made |= {name: _program_of(blocks, name, seed) for name, seed in BLOCK_SEEDS.items()}
-    for name in AARCH64_NETS:
-        target = Target(families=("neon", "portable"))
-        graph = NETS[name.removesuffix("_neon")]
-        made[name] = graph, build_program(graph, target, name, {}, guard=GUARD)
+    for name in OTHER_NETS:
+        net, family = name.split("_")
+        target = Target(families=(family, "portable"))
+        made[name] = NETS[net], build_program(NETS[net], target, name, {}, guard=GUARD)
     return made
 
 
@@ -87,5 +87,11 @@ def models(
     toolchain: Toolchain = request.param
     require_tool(*toolchain.tools)
     folder = tmp_path_factory.mktemp(toolchain.name)
-    able = [p for _, p in programs.values() if families_of(p) <= set(toolchain.families)]
+    families = {p.name: families_of(p) for _, p in programs.values()}
+    able = [
+        p
+        for _, p in programs.values()
+        if families[p.name] <= set(toolchain.families)
+        and (not toolchain.only or toolchain.only in families[p.name])
+    ]
     return Models(able, toolchain, folder)

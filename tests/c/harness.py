@@ -77,7 +77,10 @@ class Builder:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler with its flags, what its programs need beside their sources, and what runs them."""
+    """A compiler with its flags, what its programs need beside their sources, and what runs them.
+
+    Where `only` is set, it is for the programs that call kernels of this family; others run elsewhere.
+    """
 
     name: str
     compiler: str
@@ -85,22 +88,35 @@ class Toolchain:
     emulator: tuple[str, ...] = ()
     families: tuple[str, ...] = ("mcu", "portable")
     sources: tuple[Path, ...] = ()
+    only: str = ""
 
     @property
     def tools(self) -> tuple[str, ...]:
         return (self.compiler, *self.emulator[:1])
 
 
-def _cortex_m(name: str, board: str, families: tuple[str, ...], *flags: str) -> Toolchain:
-    """GCC for bare metal; standard input and output by semihosting (cortex_m.c), on one of Arm's MPS2 boards."""
+def _cortex_m(
+    name: str,
+    board: str,
+    families: tuple[str, ...],
+    *flags: str,
+    ram: int = 0x2100_0000,
+    only: str = "",
+) -> Toolchain:
+    """GCC for bare metal; standard input and output by semihosting (cortex_m.c), on one of Arm's MPS boards.
+
+    `ram` is where the board has memory for code and data.
+    """
+    link = ("--specs=rdimon.specs", f"-T{HERE / 'cortex_m.ld'}", f"-Wl,--defsym=ram={ram:#x}")
     silent = ("-display", "none", "-monitor", "none", "-serial", "none")
     return Toolchain(
         name,
         "arm-none-eabi-gcc",
-        ("-O3", "-mthumb", *flags, "--specs=rdimon.specs", f"-T{HERE / 'cortex_m.ld'}"),
+        ("-O3", "-mthumb", *flags, *link),
         ("qemu-system-arm", "-M", board, *silent, "-semihosting-config", "enable=on", "-kernel"),
         families,
         sources=(HERE / "cortex_m.c",),
+        only=only,
     )
 
 
@@ -127,7 +143,11 @@ TOOLCHAINS = (
     _cortex_m(
         "cortex-m0", "mps2-an385", ("v6m", "mcu", "portable"), "-mcpu=cortex-m0", "-mfloat-abi=soft"
     ),
-)
+    _cortex_m(
+        "cortex-m55", "mps3-an547", ("mve", "portable"), "-mcpu=cortex-m55", "-mfloat-abi=hard",
+        ram=0x6000_0000, only="mve",
+    ),
+)  # fmt: skip
 
 
 def run_program(toolchain: Toolchain, program: Path, data: bytes) -> bytes:

@@ -93,5 +93,5 @@ NETS = {
 }
 """Whole nets, by the name of their program."""
 
-AARCH64_NETS = ("net_neon", "wide_neon")
-"""The same nets with the kernels of family neon."""
+OTHER_NETS = ("net_neon", "wide_neon", "net_mve", "wide_mve")
+"""The same nets with the kernels of another family: <net>_<family>."""

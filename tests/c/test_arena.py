@@ -12,7 +12,7 @@ from r2b_edge.exporters.c.kernels import REGISTRY
 from .cases import BY_ROWS
 from .conftest import Programs, require_in
 from .harness import Models
-from .nets import AARCH64_NETS, NETS, random_inputs
+from .nets import NETS, OTHER_NETS, random_inputs
 from .watch import (
     GUARD,
     PATTERNS,
@@ -24,7 +24,7 @@ from .watch import (
 
 ALL = [
     *(kernel.name for kernel in REGISTRY), *(f"rows_{kernel.name}" for kernel in BY_ROWS),
-    *NETS, *(f"{name}_guarded" for name in NETS), *AARCH64_NETS,
+    *NETS, *(f"{name}_guarded" for name in NETS), *OTHER_NETS,
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from r2b_edge.ops import BinaryMaxPool
 from .cases import BLOCK_SEEDS, BY_ROWS, LAYERS, LAYERS_A_KERNEL, ROWS_A_KERNEL
 from .conftest import require_in
 from .harness import Models
-from .nets import AARCH64_NETS, NETS, random_inputs
+from .nets import NETS, OTHER_NETS, random_inputs
 from .watch import filled, request
 
 TOLERANCE = 1e-5
@@ -56,7 +56,7 @@ def test_rows(kernel: Kernel, models: Models, programs: dict[str, tuple[Graph, P
     check_steps(graph, program, models)
 
 
-@pytest.mark.parametrize("name", [*NETS, *AARCH64_NETS, *BLOCK_SEEDS])
+@pytest.mark.parametrize("name", [*NETS, *OTHER_NETS, *BLOCK_SEEDS])
 def test_net_step_by_step(
     name: str, models: Models, programs: dict[str, tuple[Graph, Program]]
 ) -> None:
@@ -64,7 +64,7 @@ def test_net_step_by_step(
     check_steps(*programs[name], models)
 
 
-@pytest.mark.parametrize("name", [*NETS, *AARCH64_NETS])
+@pytest.mark.parametrize("name", [*NETS, *OTHER_NETS])
 def test_net_as_a_whole(
     name: str, models: Models, programs: dict[str, tuple[Graph, Program]]
 ) -> None:

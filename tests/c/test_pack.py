@@ -27,6 +27,17 @@ def test_conv_weights_have_the_outputs_innermost() -> None:
     assert packed[1, 2, 0, 1] == weight[1, 0, 1, 2]
 
 
+def test_conv_blocks_lie_as_the_header_says() -> None:
+    """Each weight once at its place, and zeros for the outputs 5 to 7 that there are not."""
+    weight = np.arange(1, 5 * 3 * 2 * 2 + 1, dtype=np.float32).reshape(5, 3, 2, 2)
+    packed = pack.conv_blocks(weight, 4)
+    assert packed.shape == (2, 2, 2, 3, 4)
+    assert packed[1, 1, 0, 2, 0] == weight[4, 2, 1, 0]
+    assert not packed[1, ..., 1:].any()
+    assert packed.sum() == weight.sum()
+    assert pack.block_bias(np.array([2.0]), 5, 4).tolist() == [2, 2, 2, 2, 2, 0, 0, 0]
+
+
 def test_a_single_value_is_repeated() -> None:
     assert pack.floats(np.float32([2.5]), 3).tolist() == [2.5, 2.5, 2.5]
 

@@ -39,10 +39,10 @@ FAMILIES = {
     "gcc": (),
     "clang": (),
     "aarch64-linux-gnu-gcc": ("neon",),
-    "arm-none-eabi-gcc": ("dsp",),
+    "arm-none-eabi-gcc": ("dsp", "mve"),
 }
 """The kernels that a compiler takes beside the portable ones."""
-CORE = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
+CORE = ["-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"]
 
 
 @pytest.mark.parametrize("compiler", FAMILIES)
