@@ -290,10 +290,16 @@ def _graph_of(model: onnx.ModelProto, name: str, storage: Storage) -> Graph:
     return passes.run(graph, passes.HALVES)
 
 
-def program_of(graph: Graph, board: targets.Target, name: str, sha256: str) -> c_exporter.Program:
-    """The C program of a graph for a target."""
+def program_of(
+    graph: Graph,
+    board: targets.Target,
+    name: str,
+    sha256: str,
+    streams: c_exporter.Streams = "smaller",
+) -> c_exporter.Program:
+    """The C program of a graph for a target; `streams` is build_program's, for tests."""
     provenance = {"tool": f"r2b-edge {__version__}", "model sha256": sha256, "target": board.name}
-    return c_exporter.build_program(graph, board, name, provenance)
+    return c_exporter.build_program(graph, board, name, provenance, streams=streams)
 
 
 def c_name(wanted: str | None, stem: str) -> str:

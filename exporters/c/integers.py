@@ -17,11 +17,16 @@ RUN = 4
 """Weights of one of them that lie together."""
 
 
+def depth(channels: int) -> int:
+    """Integers of a pixel: even, so that pairs of them are aligned."""
+    return channels + channels % 2
+
+
 def row(op: QuantConv, x: TensorType, y: TensorType) -> int:
     """Integers of a quantised row with its border: as many as the last window reads, in whole runs; even."""
-    channels, _, width = chw(x)
+    _, _, width = chw(x)
     reach = (chw(y)[2] - 1) * op.window.strides[1] + op.window.kernel[1]
-    held = max(op.window.pads[1] + width, reach) * channels + RUN - 1
+    held = max(op.window.pads[1] + width, reach) * depth(x.channels) + RUN - 1
     return held + held % 2
 
 
@@ -36,6 +41,7 @@ def fields(op: Op, x: TensorType, y: TensorType) -> dict[str, int | float | Arra
     assert isinstance(op, QuantConv)
     return {
         "window": window_fields(op.window, x, y),
+        "depth": depth(x.channels),
         "row": row(op, x, y),
         "weights": weights(op.weight),
         "inverse": op.inverse,
@@ -44,10 +50,25 @@ def fields(op: Op, x: TensorType, y: TensorType) -> dict[str, int | float | Arra
     }
 
 
+def paired_fields(
+    op: Op, x: TensorType, y: TensorType
+) -> dict[str, int | float | Array | dict[str, int]]:
+    """The same with each run of weights in the order 0, 2, 1, 3: pairs of bytes that SXTB16 takes out of a word."""
+    assert isinstance(op, QuantConv)
+    paired = weights(op.weight)[..., [0, 2, 1, 3]]
+    return fields(op, x, y) | {"weights": np.ascontiguousarray(paired)}
+
+
 def weights(weight: Array) -> NDArray[np.int8]:
-    """Weights [O, C, KH, KW] to [ceil(O / 4)][KH][ceil(KW C / 4)][4 outputs][4 of KW C], zeros where none are."""
-    outputs, channels, height, width = weight.shape
-    rows = weight.transpose(0, 2, 3, 1).reshape(outputs, height, width * channels)
+    """Weights [O, C, KH, KW] to [ceil(O / 4)][KH][ceil(KW D / 4)][4 outputs][4 of KW D], zeros where none are.
+
+    D is the depth of C channels.
+    """
+    outputs, channels, height, _ = weight.shape
+    even = np.pad(
+        weight.transpose(0, 2, 3, 1), [(0, 0), (0, 0), (0, 0), (0, depth(channels) - channels)]
+    )
+    rows = even.reshape(outputs, height, -1)
     padded = np.pad(rows, [(0, -outputs % BLOCK), (0, 0), (0, -rows.shape[2] % RUN)])
     split = padded.reshape(-1, BLOCK, height, padded.shape[2] // RUN, RUN)
     return np.ascontiguousarray(split.transpose(0, 2, 3, 1, 4), dtype=np.int8)

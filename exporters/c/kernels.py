@@ -351,5 +351,9 @@ REGISTRY: tuple[Kernel, ...] = (
         "qconv_portable", QuantConv, "portable", "r2b_qconv", "r2b_qconv_portable.c",
         NHWC, _OUT, integers.fields, integers.workspace, headers=("r2b_qconv_rows.h",),
     ),
+    Kernel(
+        "qconv_dsp", QuantConv, "dsp", "r2b_qconv", "r2b_qconv_dsp.c",
+        NHWC, _OUT, integers.paired_fields, integers.workspace, headers=("r2b_qconv_rows.h",),
+    ),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

@@ -1,4 +1,4 @@
-"""Streaming: a kernel and the one that alone reads its map, in one step and by rows, so that the map is never whole."""
+"""Streaming: a kernel and the pool that alone reads its map, in one step, by rows: the map is never whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from r2b_edge.exporters.c.layout import NHWC, Layout, chw
 from r2b_edge.exporters.c.negotiate import Call
 from r2b_edge.exporters.c.program import Literal, ProgramStep, ProgramStream
 from r2b_edge.graph.graph import Graph, TensorType
-from r2b_edge.ops import Window
+from r2b_edge.ops import AvgPool, MaxPool, Window
 
 Types = Mapping[str, TensorType]
 
@@ -66,7 +66,8 @@ def _can_join(maker: Call, reader: Call, value: str, types: Types) -> bool:
     """True if the two can be one step.
 
     The maker stores the value and nothing else, by operations that are the same for all pixels; the reader's kernel
-    reads the value, and not its epilogue.
+    reads the value, and not its epilogue. The reader is a pool: it passes on the rounding of what it reads and no more,
+    so that the step can be compared as closely as two would be.
     """
     kinds = [tile.kind for tile in maker.group.tiles]
     plain = kinds[-1] == "STORE" and not any(
@@ -76,7 +77,7 @@ def _can_join(maker: Call, reader: Call, value: str, types: Types) -> bool:
         plain
         and maker.kernel.by_rows
         and reader.kernel.by_rows
-        and reader.kernel.reads is NHWC
+        and isinstance(reader.group.op, MaxPool | AvgPool)
         and reader.group.source == value
         and value not in reader.group.operands
         and all(_sees_the_map(call, types) for call in (maker, reader))

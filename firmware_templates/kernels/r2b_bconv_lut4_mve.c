@@ -7,7 +7,7 @@
 #include "r2b_lut4_mve_table.h"
 
 // Lays out the workspace; exporters/c/lut4_mve.py does the same sum.
-static lut4_mve lut4_begin(const r2b_bconv_lut4 *layer, uint8_t *work) {
+LUT4_SELDOM lut4_mve lut4_begin(const r2b_bconv_lut4 *layer, uint8_t *work) {
     const r2b_window *const g = &layer->window;
     lut4_mve s = {.layer = layer, .groups = (g->in_channels + 3) / 4};
     s.lookups = g->kernel_y * s.groups;
@@ -29,9 +29,10 @@ static lut4_mve lut4_begin(const r2b_bconv_lut4 *layer, uint8_t *work) {
     return s;
 }
 
-static void lut4_list_jobs(const lut4_mve *s) {
+LUT4_SELDOM void lut4_list_jobs(const lut4_mve *s) {
     const r2b_bconv_lut4 *const layer = s->layer;
     const r2b_window *const g = &layer->window;
+    const int in_lanes = layer->vectors == 1 && !layer->border;  // lut4_join and the border need memory
     for (int32_t t = 0, kx = 0; kx < g->kernel_x; kx++) {
         const int32_t shift = lut4_floor_div(kx * g->dilation_x - g->pad_left, g->stride_x);
         const uint8_t *const tables = s->tables + kx % layer->phases * layer->vectors * lut4_vector_bytes(s);
@@ -46,7 +47,7 @@ static void lut4_list_jobs(const lut4_mve *s) {
                 s->jobs[v * s->taps + t] = (r2b_lut4_mve_job){
                     .table = tables + v * lut4_vector_bytes(s) + group * LUT4_TABLE_BYTES + LUT4_BEHIND,
                     .sums = sums + (shift < 0 ? LUT4_GUARD : 0),
-                    .shift = 4 * shift,
+                    .shift = shift == -1 && in_lanes ? LUT4_BY_LANES : 4 * shift,
                     .first = unused > 0 ? 8 - unused : 0,
                     .blocks = blocks,
                     .skip = 3 * blocks - whole,
@@ -70,7 +71,7 @@ static inline int16_t *lut4_lane_at(int16_t *lanes, int32_t x) {
 
 // The pass took what is beyond a vector for the border. Where a row has several, that is the next one's: pixel x of
 // vector v wants pixel x + shift of v + 1 or v - 1.
-static void lut4_join(const lut4_mve *s, int32_t channel, int16_t *lanes) {
+LUT4_SELDOM void lut4_join(const lut4_mve *s, int32_t channel, int16_t *lanes) {
     const uint8_t *const border = (const uint8_t *)s->layer->border;
     for (int32_t v = 0; v + 1 < s->layer->vectors; v++) {
         for (int32_t t = 0; t < s->taps; t++) {

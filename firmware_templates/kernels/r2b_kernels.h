@@ -360,10 +360,12 @@ R2B_HOT_CODE void r2b_fconv_bytes_neon_half(const r2b_fconv_blocks *layer, const
 // the even neighbour. The sums of weights * q are exact, and below 2^24 whatever the map holds.
 typedef struct {
     r2b_window window;
+    int32_t depth;          // integers of a pixel in `work`: in_channels, and a 0 where these are odd
     int32_t row;            // integers of a row in `work`: of the border, of the map, and of the border or zeros, as
                             // many as the last window reads: up to 3 more than it covers; even
-    const int8_t *weights;  // [ceil(out_channels / 4)][kernel_y][ceil(kernel_x * in_channels / 4)][4 output channels]
-                            // [4 of kernel_x * in_channels]; 0 beyond the last of either
+    const int8_t *weights;  // [ceil(out_channels / 4)][kernel_y][ceil(kernel_x * depth / 4)][4 output channels]
+                            // [4 of kernel_x * depth], 0 where there are none; aligned to 4 bytes. r2b_qconv_dsp wants
+                            // the innermost four in the order 0, 2, 1, 3
     float inverse;          // above 0
     int32_t low;            // -255 to 0, and high - low = 255
     int32_t high;
@@ -373,6 +375,8 @@ typedef struct {
 
 R2B_HOT_CODE void r2b_qconv_portable(const r2b_qconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_qconv_dsp(const r2b_qconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                const r2b_parallel *parallel);
 
 // y = weights x + bias on a vector.
 typedef struct {

@@ -41,6 +41,7 @@
 
 // VLDRW reaches from -508 to 508, which is four tables of 256 bytes; r1 stands this far behind the first.
     .equ BEHIND, 380
+    .equ BY_LANES, 1      // JOB_SHIFT: by -4, and nobody wants the sums; LUT4_BY_LANES
 
 // One lookup: entry `nibble` byte of r2 or r3, `at` bytes from r1; `third` 0, 1 or 2: which of the three it is.
     .macro lookup third, address, nibbles, turn, at
@@ -182,7 +183,14 @@ next_channel:
 // r4 is four times the shift, r5 where the sums go. What lies beyond their 8 words is the word at their other end, moved
 // by a byte; bytes that come from beyond the row (not in the mask) are those of the border.
 shifted:
-    vstrw.32 q2, [r5]
+    cmp     r4, #BY_LANES
+    bne     3f
+    vmov    r2, q3[3]                 // one pixel to the right, within a vector: through r2 from word to word
+    and     r2, r11, r2, lsl #8
+    vshlc   q2, r2, #32
+    vshlc   q3, r2, #32
+    b       add_up
+3:  vstrw.32 q2, [r5]
     vstrw.32 q3, [r5, #16]
     ldr     r6, [sp, #CALL_BORDER]
     mov     r3, r5
@@ -224,7 +232,7 @@ with_border:
     str     r2, [r3, #-4]!
     adds    r4, r4, #4
     bne     1b
-    b       3f
+    b       5f
 2:  bic     r6, r6, r11, lsr #8
 4:  ldr     r2, [r3], #4
     and     r2, r2, r11
@@ -232,7 +240,7 @@ with_border:
     str     r2, [r3, #28]
     subs    r4, r4, #4
     bne     4b
-3:  vldrw.u32 q2, [r5]
+5:  vldrw.u32 q2, [r5]
     vldrw.u32 q3, [r5, #16]
     b       add_up
     .size   r2b_lut4_pass_mve, . - r2b_lut4_pass_mve

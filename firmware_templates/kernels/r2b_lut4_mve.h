@@ -16,11 +16,14 @@
 
 #include "r2b_kernels.h"
 
+#define LUT4_SELDOM static __attribute__((cold, noinline))  // for size
+
 enum {
     LUT4_PIXELS = 32,
     LUT4_TABLE_BYTES = 256,  // of a group of 4 channels: 16 entries
     LUT4_LANES = 32,         // of a vector
     LUT4_BEHIND = 380,       // the pass's pointer stands so far behind its table: four tables are in reach of a load
+    LUT4_BY_LANES = 1,       // a shift by one pixel from left to right that needs no memory
     LUT4_GUARD = 8,          // words beside the 8 of a run, for shifts of up to so many pixels
 };
 
@@ -28,7 +31,7 @@ enum {
 typedef struct {
     const uint8_t *table;  // the first one, and LUT4_BEHIND
     uint32_t *sums;        // 8 words, and LUT4_GUARD more before them where shift < 0, behind them where shift > 0
-    int32_t shift;         // 4 d: pixel x reads pixel x + d
+    int32_t shift;         // 4 d: pixel x reads pixel x + d; or LUT4_BY_LANES: d = -1
     int32_t first;         // lookups of a first word that is not full, else 0
     int32_t blocks;        // of three words that follow, rounded up
     int32_t skip;          // words to leave out of the first block

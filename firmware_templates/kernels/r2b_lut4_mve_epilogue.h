@@ -23,6 +23,7 @@ enum {  // what there is to do
     STORED = 4,
     MEANT = 8,
     PACKED = 16,
+    SCALED = 32,  // by anything but 2
 };
 
 typedef struct {
@@ -54,19 +55,22 @@ typedef struct {
     int32x4_t bits;
 } lut4_four;
 
-static lut4_fused lut4_fuse(const r2b_epilogue *epilogue, uint8_t *arena) {
+LUT4_SELDOM lut4_fused lut4_fuse(const r2b_epilogue *epilogue, uint8_t *arena) {
     lut4_fused f = {.parts = 0};
     for (const r2b_tile_op *op = epilogue->ops; op < epilogue->ops + epilogue->count; op++) {
         float *const at = (float *)(void *)(arena + op->at);
         if (op->kind == R2B_TILE_AFFINE) {
+            f.parts |= SCALED;
             f.affine = op;
             for (int32_t c = 0; c < epilogue->channels; c++) f.parts |= op->b[c] != 0 ? SHIFTED : 0;
         } else if (op->kind == R2B_TILE_MUL_VECTOR) {
+            f.parts |= SCALED;
             f.gate = op;
         } else if (op->kind == R2B_TILE_PRELU) {
+            f.parts |= SCALED;
             f.prelu = op;
         } else if (op->kind == R2B_TILE_ADD_MAP) {
-            f.parts |= SKIP;
+            f.parts |= SCALED | SKIP;
             f.skip = at;
         } else if (op->kind == R2B_TILE_STORE) {
             f.parts |= STORED;
@@ -117,6 +121,29 @@ static lut4_four lut4_constants(const lut4_fused *f, const uint8_t *arena, int32
     return k;
 }
 
+// t + v * (v >= 0 ? up : down). GCC 12 has no VPT blocks of two kinds, and moves predicates through core registers.
+static inline float32x4_t lut4_add_bent(float32x4_t t, float32x4_t v, float32x4_t up, float32x4_t down) {
+    mve_pred16_t lanes;
+    __asm__(
+        "vpte.f32 ge, %q[v], zr\n\t"
+        "vfmat.f32 %q[t], %q[v], %q[up]\n\t"
+        "vfmae.f32 %q[t], %q[v], %q[down]"
+        : [t] "+w"(t), [lanes] "=Up"(lanes)
+        : [v] "w"(v), [up] "w"(up), [down] "w"(down));
+    return t;
+}
+
+// word + the sum of the bits of the lanes where t < limit.
+static inline uint32_t lut4_add_bits(uint32_t word, float32x4_t t, float32x4_t limit, int32x4_t bits) {
+    mve_pred16_t lanes;
+    __asm__(
+        "vpt.f32 gt, %q[limit], %q[t]\n\t"
+        "vaddvat.s32 %[word], %q[bits]"
+        : [word] "+Te"(word), [lanes] "=Up"(lanes)
+        : [t] "w"(t), [limit] "w"(limit), [bits] "w"(bits));
+    return word;
+}
+
 // Channels c..c + 3 of `count` pixels from `pixel` on. Inlined, with `parts` a constant where speed counts.
 static inline __attribute__((always_inline)) void lut4_finish_run(const lut4_fused *f, int parts, lut4_four k,
                                                                   const int16_t *lanes, uint32x4_t offsets,
@@ -129,15 +156,17 @@ static inline __attribute__((always_inline)) void lut4_finish_run(const lut4_fus
     const uint32_t flip = (parts & PACKED) && f->signs->flip ? f->signs->flip[c / 32] : 0u;
     const int is_first = c % 32 == 0;
     float32x4_t sum = vdupq_n_f32(0.0f);
+#pragma GCC unroll 1
     for (; count > 0; count--, lanes += 2) {
-        float32x4_t t = vcvtq_f32_s32(vldrhq_gather_offset_s32(lanes, offsets));
+        const int32x4_t half = vldrhq_gather_offset_s32(lanes, offsets);
+        const float32x4_t d = vcvtq_f32_s32((parts & SCALED) ? half : vshlq_n_s32(half, 1));
+        float32x4_t t = (parts & SKIP) ? vld1q_f32(skip) : vdupq_n_f32(0.0f);
         if (parts & SHIFTED) {
-            t = vfmaq_f32(k.offset, t, k.up);
-            t = vmulq_m_f32(t, t, k.down, vcmpltq_n_f32(t, 0.0f));
-            if (parts & SKIP) t = vaddq_f32(t, vld1q_f32(skip));
+            t = lut4_add_bent(t, vfmaq_f32(k.offset, d, k.up), vdupq_n_f32(1.0f), k.down);
+        } else if (parts & SCALED) {
+            t = lut4_add_bent(t, d, k.up, k.down);
         } else {
-            const float32x4_t factor = vpselq_f32(k.down, k.up, vcmpltq_n_f32(t, 0.0f));
-            t = (parts & SKIP) ? vfmaq_f32(vld1q_f32(skip), t, factor) : vmulq_f32(t, factor);
+            t = d;
         }
         if (parts & SKIP) skip += channels;
         if (parts & STORED) {
@@ -146,8 +175,7 @@ static inline __attribute__((always_inline)) void lut4_finish_run(const lut4_fus
         }
         if (parts & MEANT) sum = vaddq_f32(sum, t);
         if (parts & PACKED) {
-            const int32_t before = (int32_t)(is_first ? flip : *bits);
-            *bits = (uint32_t)vaddvaq_p_s32(before, k.bits, vcmpltq_f32(t, k.limit));
+            *bits = lut4_add_bits(is_first ? flip : *bits, t, k.limit, k.bits);
             bits += words;
         }
     }
@@ -175,33 +203,52 @@ static int32_t lut4_runs(const r2b_bconv_lut4 *layer) {
 }
 
 // FLOATS: channels c..c + 3 of the output rows oy.. .
-static void lut4_finish_four(const lut4_mve *s, const lut4_fused *f, const uint8_t *arena, int32_t oy, int32_t c) {
-#define RUN(parts)                                                                        \
-    case (parts):                                                                         \
-        lut4_finish_run(f, parts, k, lanes, offsets, pixel, r.count, c, g->out_channels); \
-        break;
+static inline __attribute__((always_inline)) void lut4_finish_runs(const lut4_mve *s, const lut4_fused *f, int parts,
+                                                                   const uint8_t *arena, int32_t oy, int32_t c) {
     const r2b_window *const g = &s->layer->window;
     const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)(s->layer->vectors * LUT4_LANES * 2));
     const lut4_four k = lut4_constants(f, arena, c);
     for (int32_t i = 0; i < lut4_runs(s->layer); i++) {
         const lut4_run r = lut4_run_of(s, oy, i);
-        const int16_t *const lanes = s->lanes + r.lane;
         const int32_t pixel = r.y * g->out_width + r.x;
-        if (r.count <= 0) continue;
-        switch (f->parts) {
-            RUN(STORED)
-            RUN(PACKED)
-            RUN(SKIP | STORED | PACKED)
-            RUN(SKIP | STORED | MEANT | PACKED)
-            default:
-                lut4_finish_run(f, f->parts, k, lanes, offsets, pixel, r.count, c, g->out_channels);
-        }
+        lut4_finish_run(f, parts, k, s->lanes + r.lane, offsets, pixel, r.count, c, g->out_channels);
     }
-#undef RUN
+}
+
+// Each in a function of its own: together GCC keeps too few of their constants in registers.
+#define LUT4_RUNS(name, parts)                                                                               \
+    static __attribute__((noinline)) void name(const lut4_mve *s, const lut4_fused *f, const uint8_t *arena, \
+                                               int32_t oy, int32_t c) {                                      \
+        lut4_finish_runs(s, f, parts, arena, oy, c);                                                         \
+    }
+LUT4_RUNS(lut4_finish_plain, STORED)
+LUT4_RUNS(lut4_finish_signs, SCALED | SHIFTED | PACKED)
+LUT4_RUNS(lut4_finish_unit, SCALED | SKIP | STORED | PACKED)
+LUT4_RUNS(lut4_finish_gated_unit, SCALED | SKIP | STORED | MEANT | PACKED)
+LUT4_RUNS(lut4_finish_any, f->parts)
+#undef LUT4_RUNS
+
+static void lut4_finish_four(const lut4_mve *s, const lut4_fused *f, const uint8_t *arena, int32_t oy, int32_t c) {
+    switch (f->parts) {
+        case STORED:
+            lut4_finish_plain(s, f, arena, oy, c);
+            break;
+        case SCALED | SHIFTED | PACKED:
+            lut4_finish_signs(s, f, arena, oy, c);
+            break;
+        case SCALED | SKIP | STORED | PACKED:
+            lut4_finish_unit(s, f, arena, oy, c);
+            break;
+        case SCALED | SKIP | STORED | MEANT | PACKED:
+            lut4_finish_gated_unit(s, f, arena, oy, c);
+            break;
+        default:
+            lut4_finish_any(s, f, arena, oy, c);
+    }
 }
 
 // Products of +1 that an odd number of channels leaves in the sum of a pixel; see r2b_lut4.h.
-static int32_t lut4_excess(const r2b_bconv_lut4 *layer, int32_t y, int32_t x) {
+LUT4_SELDOM int32_t lut4_excess(const r2b_bconv_lut4 *layer, int32_t y, int32_t x) {
     const r2b_window *const g = &layer->window;
     if (g->in_channels % 2 == 0) return 0;
     if (layer->pad_value != 0) return g->kernel_y * g->kernel_x;

@@ -43,10 +43,10 @@ static inline __attribute__((always_inline)) void r2b_qconv_run(const r2b_qconv 
     float *const tile = (float *)(void *)(arena + layer->work);
     const int32_t blocks = (g->out_channels + 3) / 4;
     int16_t *const rows = (int16_t *)(void *)(tile + 4 * blocks);
-    const int32_t count = (g->kernel_x * g->in_channels + 3) / 4;
-    const int32_t border = g->pad_left * g->in_channels;
-    const int32_t values = g->in_width * g->in_channels;
-    int32_t ready = 0;  // rows of the map that were quantised
+    const int32_t count = (g->kernel_x * layer->depth + 3) / 4;
+    const int32_t border = g->pad_left * layer->depth;
+    const int32_t values = g->in_width * g->in_channels;  // of a row of the map
+    int32_t ready = 0;                                    // rows of the map that were quantised
     int32_t pixel = 0;
 
     memset(rows, 0, (size_t)(g->kernel_y * layer->row) * sizeof *rows);
@@ -59,15 +59,17 @@ static inline __attribute__((always_inline)) void r2b_qconv_run(const r2b_qconv 
         }
         if (ready < first) ready = first;
         for (; ready < first + g->kernel_y && ready < g->in_height; ready++) {
-            const float *const from = input + ready * values;
-            int16_t *const to = rows + (ready - first) * layer->row + border;
-            for (int32_t i = 0; i < values; i++) {
-                to[i] = (int16_t)r2b_quantise(from[i], layer->inverse, layer->low, layer->high);
+            const float *from = input + ready * values;
+            int16_t *to = rows + (ready - first) * layer->row + border;
+            for (int32_t x = 0; x < g->in_width; x++, from += g->in_channels, to += layer->depth) {
+                for (int32_t c = 0; c < g->in_channels; c++) {
+                    to[c] = (int16_t)r2b_quantise(from[c], layer->inverse, layer->low, layer->high);
+                }
             }
         }
         const r2b_taps taps = r2b_taps_inside(first, g->in_height, g->kernel_y, 1);
         for (int32_t ox = 0; ox < g->out_width; ox++, pixel++) {
-            const int16_t *const at = rows + taps.first * layer->row + ox * g->stride_x * g->in_channels;
+            const int16_t *const at = rows + taps.first * layer->row + ox * g->stride_x * layer->depth;
             for (int32_t block = 0; block < blocks; block++) {
                 const int8_t *const weights = layer->weights + (block * g->kernel_y + taps.first) * count * 16;
                 int32_t sum[4] = {0};

@@ -22,7 +22,7 @@ import numpy as np
 
 from r2b_edge.checking.reference import Reference, affine_of
 from r2b_edge.graph.graph import Array, Graph, Node, Tensor
-from r2b_edge.ops import BinaryMaxPool, ChannelAffine, QuantConv, Staircase, Step
+from r2b_edge.ops import BinaryMaxPool, ChannelAffine, Op, QuantConv, Staircase, Step
 from r2b_edge.ops.base import per_channel
 from r2b_edge.ops.integers import quantise
 
@@ -43,7 +43,7 @@ class Tally:
     Args:
         name: of the tensor in the graph.
         dtype: its dtype there.
-        before_clip: the tensor that the step clips to make this one, if it does.
+        before_clip: the tensor that the step clips to make this one, if it does; a pool may follow the clip.
         stairs: Staircases in the step that this one comes from: a value whose threshold is near may be another one.
         compared: values that the reference shows.
         hidden: values that it does not show.
@@ -249,12 +249,23 @@ class Comparer:
     def _passed_on(self, tally: Tally, onnx_values: dict[str, Array]) -> Array:
         """How far each value may be off for what the clip that makes it passes on of the rounding before it."""
         assert tally.before_clip is not None
-        clip = self._producers[tally.name].op
         before = self.reference.value(self.graph.tensors[tally.before_clip], onnx_values)
-        exact = clip.reference(before).astype(np.float64)
+        rising: list[Op] = []  # the clip, and a pool behind it
+        name = tally.name
+        while name != tally.before_clip:
+            node = self._producers[name]
+            rising.insert(0, node.op)
+            (name,) = node.inputs
+
+        def behind(value: Array) -> Array:
+            for op in rising:
+                value = op.reference(value).astype(np.float64)
+            return value
+
+        exact = behind(before)
         slack = TOLERANCE * largest(before)
         with np.errstate(invalid="ignore"):
-            sides = [clip.reference((before + s).astype(np.float64)) for s in (-slack, slack)]
+            sides = [behind((before + s).astype(np.float64)) for s in (-slack, slack)]
             return np.asarray(np.maximum(exact - sides[0], sides[1] - exact))
 
     def first_difference(

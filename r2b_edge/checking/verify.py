@@ -12,7 +12,7 @@ from r2b_edge.checking.executor import Executor, ExecutorStep, Values, chain
 from r2b_edge.checking.probes import PROBES, Prober
 from r2b_edge.checking.reference import Reference
 from r2b_edge.graph.graph import Array, Graph, Node
-from r2b_edge.ops import Clip, Staircase
+from r2b_edge.ops import AvgPool, Clip, MaxPool, Staircase
 
 
 @dataclass
@@ -88,11 +88,16 @@ class Verifier:
         self.verdict = Verdict([self._tallies(step) for step in executor.steps])
 
     def _tallies(self, step: ExecutorStep) -> list[Tally]:
-        """One tally an output; it knows the tensor before the clip that ends in it, if the step holds both."""
+        """One tally an output; it knows the tensor before the clip that ends in it, if the step holds both.
+
+        A pool may stand between: what a clip passes on, it passes on.
+        """
         inside = {node.output: node for node in self.graph.nodes if node.name in step.nodes}
 
         def before_clip(name: str) -> str | None:
             node = inside.get(name)
+            while node is not None and isinstance(node.op, MaxPool | AvgPool):
+                node = inside.get(node.inputs[0])
             clips = node is not None and isinstance(node.op, Clip) and node.inputs[0] in inside
             return node.inputs[0] if node is not None and clips else None
 

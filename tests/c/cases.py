@@ -656,7 +656,7 @@ def rows(kernel: Kernel, seed: int) -> Graph:
     pools, makers = [MaxPool, AvgPool], [FloatConv, BinaryConv]
     outputs: list[str] = []
     for i in range(5 * ROWS_A_KERNEL // 2):
-        first, second = kernel.op, [*pools, FloatConv][i % 3]
+        first, second = kernel.op, pools[i % 2]
         if kernel.op in pools:
             first, second = makers[i % 2], kernel.op
         channels = int(b.rng.choice([1, 3, 32, int(b.rng.integers(1, 40))]))

@@ -7,8 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from r2b_edge.exporters.c import Program, build_program
-from r2b_edge.exporters.c.build import Streams
+from r2b_edge.exporters.c import Program, Streams, build_program
 from r2b_edge.exporters.c.render import render
 from r2b_edge.graph.graph import Graph
 from r2b_edge.ops import (
@@ -97,10 +96,10 @@ def test_no_call_is_in_two_pairs() -> None:
     ]
 
 
-def test_convolutions_read_rows_too() -> None:
+def test_convolutions_read_whole_maps() -> None:
+    """A sum of clipped values can be as good as nothing, and then shows their rounding."""
     b = Builder()
-    program = build(b.done(conv(b, stem(b), 2)))
-    assert joined(program) == [("fconv_portable", "fconv_portable")]
+    assert not joined(build(b.done(conv(b, stem(b), 2)), "all"))
 
 
 def test_a_skip_past_the_maker_ends_when_the_pair_has_run() -> None:

@@ -71,7 +71,7 @@ KERNELS = (
     ),
     Mutant(
         "border of a row forgotten", "quantised", QCONV_ROWS,
-        "g->pad_left * g->in_channels", "0", "Conv_2",
+        "g->pad_left * layer->depth", "0", "Conv_2",
         "a row that begins at its first window",
     ),
     Mutant(

@@ -18,7 +18,7 @@ import numpy as np
 import r2b_edge.firmware_templates
 from r2b_edge import targets
 from r2b_edge.checking.executor import ExecutorStep, Values
-from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.c import Program, Streams
 from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.render import render
 from r2b_edge.runners.process import ProcessChannel
@@ -43,6 +43,7 @@ class Machine:
         model_flags: for the generated code, which holds tables only.
         link_flags: for the link.
         emulator: the command before the program.
+        streams: of build_program.
         families: lists of kernel families, which the programs take by turns; none: the target's own.
     """
 
@@ -53,6 +54,7 @@ class Machine:
     model_flags: tuple[str, ...]
     link_flags: tuple[str, ...]
     emulator: tuple[str, ...] = ()
+    streams: Streams = "smaller"
     families: tuple[tuple[str, ...], ...] = ()
 
     @property
@@ -74,6 +76,7 @@ HOST = Machine(
     ("-O1", "-g", *_SANITIZE),
     ("-O0", *_SANITIZE),
     _SANITIZE,
+    streams="all",
     families=(("portable",), ("mcu", "portable"), ("c", "mcu", "portable")),
 )
 _PI = targets.load("rpi4")
