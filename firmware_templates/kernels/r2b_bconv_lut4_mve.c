@@ -92,7 +92,7 @@ LUT4_SELDOM void lut4_join(const lut4_mve *s, int32_t channel, int16_t *lanes) {
 }
 
 // The lanes of channels c..c + count - 1.
-static void lut4_sum_up(const lut4_mve *s, int32_t c, int32_t count, int16_t *lanes) {
+LUT4_OFTEN void lut4_sum_up(const lut4_mve *s, int32_t c, int32_t count, int16_t *lanes) {
     const r2b_bconv_lut4 *const layer = s->layer;
     const int32_t step = layer->vectors * LUT4_LANES;
     const int32_t at_once = layer->vectors == 1 ? count : 1;  // the sums have room for one channel

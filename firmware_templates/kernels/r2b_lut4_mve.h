@@ -17,6 +17,7 @@
 #include "r2b_kernels.h"
 
 #define LUT4_SELDOM static __attribute__((cold, noinline))  // for size
+#define LUT4_OFTEN static __attribute__((hot, noinline))    // for speed, whoever calls it
 
 enum {
     LUT4_PIXELS = 32,

@@ -216,10 +216,9 @@ static inline __attribute__((always_inline)) void lut4_finish_runs(const lut4_mv
 }
 
 // Each in a function of its own: together GCC keeps too few of their constants in registers.
-#define LUT4_RUNS(name, parts)                                                                               \
-    static __attribute__((noinline)) void name(const lut4_mve *s, const lut4_fused *f, const uint8_t *arena, \
-                                               int32_t oy, int32_t c) {                                      \
-        lut4_finish_runs(s, f, parts, arena, oy, c);                                                         \
+#define LUT4_RUNS(name, parts)                                                                                  \
+    LUT4_OFTEN void name(const lut4_mve *s, const lut4_fused *f, const uint8_t *arena, int32_t oy, int32_t c) { \
+        lut4_finish_runs(s, f, parts, arena, oy, c);                                                            \
     }
 LUT4_RUNS(lut4_finish_plain, STORED)
 LUT4_RUNS(lut4_finish_signs, SCALED | SHIFTED | PACKED)
@@ -258,7 +257,7 @@ LUT4_SELDOM int32_t lut4_excess(const r2b_bconv_lut4 *layer, int32_t y, int32_t 
 }
 
 // TILES: all pixels of the output rows oy.. .
-static void lut4_finish_tiles(const lut4_mve *s, const r2b_epilogue *epilogue, uint8_t *arena, int32_t oy) {
+LUT4_OFTEN void lut4_finish_tiles(const lut4_mve *s, const r2b_epilogue *epilogue, uint8_t *arena, int32_t oy) {
     const r2b_window *const g = &s->layer->window;
     const int32_t step = s->layer->vectors * LUT4_LANES;
     const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)(2 * step));

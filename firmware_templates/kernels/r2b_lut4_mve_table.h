@@ -141,7 +141,7 @@ static void lut4_fill_slot(const lut4_mve *s, const lut4_source *source, uint8_t
 }
 
 // The tables for the output rows oy.. : those that the rows before have made are moved, the others are new.
-static void lut4_fill_tables(const lut4_mve *s, const uint32_t *input, int32_t oy) {
+LUT4_OFTEN void lut4_fill_tables(const lut4_mve *s, const uint32_t *input, int32_t oy) {
     const r2b_window *const g = &s->layer->window;
     const int32_t kept = oy == 0 ? 0 : s->kept;
     const int32_t slot = lut4_slot_bytes(s);

@@ -12,7 +12,7 @@ from r2b_edge.exporters.c import lut4, lut4_mve
 from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
 from r2b_edge.exporters.c.kernel import Kernel
 from r2b_edge.exporters.c.kernels import REGISTRY
-from r2b_edge.graph.graph import Array, Graph, TensorType
+from r2b_edge.graph.graph import Array, Graph, Node, TensorType
 from r2b_edge.ops import (
     Add,
     AvgPool,
@@ -609,24 +609,6 @@ BY_ROWS = [kernel for kernel in REGISTRY if kernel.by_rows]
 ROWS_A_KERNEL = 8
 
 
-def windowed(b: Builder, op: type[Op], value: str) -> str:
-    """A convolution or a pool on a value; a binary one on its signs, and scaled."""
-    kind = b.graph.type(value)
-    channels, height, width = kind.shape[1:]
-    if op in (MaxPool, AvgPool):
-        return b.add(op(pool_window(b, height, width)), value)
-    w = window(b, height, width)
-    groups = 2 if channels % 2 == 0 and b.rng.random() < 0.3 else 1
-    outputs = groups * int(b.rng.integers(1, 40))
-    if op is FloatConv:
-        weight = fan_in(b.floats(outputs, channels // groups, *w.kernel))
-        return b.add(FloatConv(weight, b.floats(outputs), w, groups), value)
-    weight = b.signs(outputs, channels // groups, *w.kernel)
-    pad_value = int(b.rng.integers(-1, 2))
-    sums = b.add(BinaryConv(weight, w, pad_value, groups), b.add(step(b, channels), value))
-    return b.add(ChannelAffine(b.floats(outputs), b.floats(outputs)), sums)
-
-
 def same_everywhere(b: Builder, value: str) -> str:
     """Elementwise nodes that do the same at all pixels."""
     channels = b.graph.type(value).channels
@@ -648,19 +630,37 @@ def same_everywhere(b: Builder, value: str) -> str:
 
 
 def rows(kernel: Kernel, seed: int) -> Graph:
-    """Independent pairs of layers, of which the second alone reads the first one's map; most can be one step.
+    """Independent pairs of a layer and a pool that alone reads its map; nearly all can be one step.
 
-    The kernel computes the first one, or the second if it is a pool.
+    The kernel computes the layer, or it is the pool.
     """
     b = Builder(seed + 1000)
-    pools, makers = [MaxPool, AvgPool], [FloatConv, BinaryConv]
+    pools, makers = [MaxPool, AvgPool], [float_conv, binary_conv]
     outputs: list[str] = []
-    for i in range(5 * ROWS_A_KERNEL // 2):
-        first, second = kernel.op, pools[i % 2]
-        if kernel.op in pools:
-            first, second = makers[i % 2], kernel.op
-        channels = int(b.rng.choice([1, 3, 32, int(b.rng.integers(1, 40))]))
-        height, width = int(b.rng.integers(3, 17)), int(b.rng.integers(1, 9))
-        made = windowed(b, first, b.input(1, channels, height, width))
-        outputs += epilogue(b, windowed(b, second, same_everywhere(b, made)))
+    pairs = 0
+    while pairs < 3 * ROWS_A_KERNEL // 2:
+        is_pool = kernel.op in pools
+        pool = kernel.op if is_pool else pools[pairs % 2]
+        own = KERNEL_LAYERS.get(kernel.name, LAYERS[kernel.op])
+        made = (makers[pairs % 2] if is_pool else own)(b)
+        node = b.graph.producers()[made]
+        kind = b.graph.type(made)
+        if not kind.is_map or not sees_the_map(b.graph, node):
+            outputs.append(made)
+            continue
+        pairs += 1
+        if kind.dtype == "int32":
+            made = b.add(ChannelAffine(b.floats(kind.channels), b.floats(kind.channels)), made)
+        window = pool_window(b, *kind.shape[2:])
+        outputs += epilogue(b, b.add(pool(window), same_everywhere(b, made)))
     return b.done(*dict.fromkeys(outputs))
+
+
+def sees_the_map(graph: Graph, node: Node) -> bool:
+    """True if each row of a window has rows of the map, or rows between them."""
+    window = node.op.window
+    _, _, height, _ = graph.type(node.inputs[0]).shape
+    _, _, out_height, _ = graph.type(node.output).shape
+    reach = (window.kernel[0] - 1) * window.dilations[0] + 1
+    last = (out_height - 1) * window.strides[0] - window.pads[0]
+    return window.pads[0] < reach and last < height
