@@ -75,6 +75,7 @@ def test_nothing_dead_is_read(name: str, models: Models, programs: Programs) -> 
 @pytest.mark.parametrize("name", NETS)
 def test_a_guarded_program_computes_the_same(name: str, models: Models, programs: Programs) -> None:
     graph, program = programs[name]
+    require_in(models, program)
     _, guarded = programs[f"{name}_guarded"]
     inputs = random_inputs(graph, seed=4)
     requests = [
@@ -87,6 +88,7 @@ def test_a_guarded_program_computes_the_same(name: str, models: Models, programs
 def test_an_input_that_is_an_output_stays(models: Models, programs: Programs) -> None:
     """Its place may not be taken over, and it is what it was."""
     graph, program = programs["echo"]
+    require_in(models, program)
     inputs = random_inputs(graph, seed=4)
     arena = filled(program, program.inputs, inputs)
     (after,) = models.run([(program, 0, 0, len(program.steps) - 1, arena)])

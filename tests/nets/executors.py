@@ -119,7 +119,8 @@ class Compiler:
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        for name in program.sources:
+        sources = [name for name in program.sources if not name.endswith((".h", ".inc"))]
+        for name in sources:
             if name not in self._kernels:
                 self._kernels[name] = self.folder / f"{name}.o"
                 self._run(folder, "-c", f"src/{name}", "-o", self._kernels[name])
@@ -129,7 +130,7 @@ class Compiler:
             f'-DR2B_MODEL_HEADER="{name}.h"', f"-DR2B_MODEL=r2b_{name}_model",
             f"-DR2B_ARENA_BYTES={symbol}_BYTES", f"-DR2B_ARENA_ALIGNMENT={symbol}_ALIGNMENT",
             f"model/{name}.c", f"model/{name}_weights.c", "runner/runner.c", "runner/port_linux.c",
-            *(self._kernels[source] for source in program.sources),
+            *(self._kernels[source] for source in sources),
             "-pthread", "-o", "program",
         )  # fmt: skip
         return folder / "program"
