@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import os
 import re
-import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +29,7 @@ from r2b_edge.graph.rounding import round_model, stored_weights
 from r2b_edge.graph.spec import verify
 from r2b_edge.passes.required import require_binary
 from r2b_edge.report.collect import Artifacts, Measured, collect
+from r2b_edge.report.folder import replacing
 from r2b_edge.report.model import Report
 from r2b_edge.toolchain.budget import Budget, refuse_excess, refuse_linked
 from r2b_edge.version import __version__
@@ -41,12 +39,6 @@ Progress = Callable[[str], None]
 
 ROUNDED_TWICE = 1e-5
 """By how much weights that are halves already may change when they are rounded again: the rounding of float32 only."""
-
-_CANNOT_WRITE = frozenset({
-    errno.EACCES, errno.EBUSY, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS,
-    errno.EXDEV,
-})  # fmt: skip
-"""What a folder, a mount point or a disk can be at fault for; any other OSError is a bug."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +145,7 @@ def export(
         os.path.realpath(out)
     ):
         raise InputError(f"{out} holds the model itself", "choose another folder with -o")
-    with _replacing(out, options.force) as folder:
+    with replacing(out, options.force) as folder:
         progress("exporting to ONNX")
         onnx_path = folder / "model.onnx"
         loaded = load_model(
@@ -353,54 +345,3 @@ def _measure(c_dir: Path, board: targets.Target) -> Measured:
                 return measured.with_stack(session.stack())
         except ToolMissingError as error:
             return measured.with_note(f"stack not measured: {error}")
-
-
-@contextmanager
-def _replacing(out: Path, force: bool) -> Iterator[Path]:
-    """A new folder that takes the place of `out` if the block ends well, and vanishes if not."""
-    place = Path(os.path.abspath(out))  # "." has no name to put another folder beside
-    staging = place.parent / f".{place.name}.{secrets.token_hex(4)}"
-    old = place.parent / f"{staging.name}.old"
-    try:
-        _check_replaceable(out, force)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir()
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from error
-    try:
-        yield staging
-        _swap(staging, place, old)
-    except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
-        raise InputError(f"cannot write {out}: {error.strerror}") from error
-    finally:
-        for rest in (staging, old):
-            shutil.rmtree(rest, ignore_errors=True)
-
-
-def _swap(staging: Path, out: Path, old: Path) -> None:
-    """Put `staging` in the place of `out`, which moves to `old`; an interruption leaves one of them there, whole."""
-    try:
-        if out.exists():
-            out.rename(old)
-        staging.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)
-
-
-def _check_replaceable(out: Path, force: bool) -> None:
-    if not out.exists() and not out.is_symlink():
-        return
-    if not out.is_dir() or out.is_symlink():
-        raise InputError(f"{out} exists and is not a folder", "choose another with -o")
-    if force or not any(out.iterdir()):
-        return
-    try:
-        report.read(out / "report.json")
-    except InputError:
-        raise InputError(
-            f"{out} is not an earlier export",
-            "choose another folder with -o, or replace it with --force",
-        ) from None

@@ -1,4 +1,4 @@
-"""Random layers of every kind, with random epilogues."""
+"""Random layers for every kernel, with random epilogues."""
 
 from __future__ import annotations
 
@@ -11,89 +11,33 @@ import numpy as np
 from r2b_edge.exporters.c import lut4, lut4_mve
 from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
 from r2b_edge.exporters.c.kernel import Kernel
-from r2b_edge.exporters.c.kernels import REGISTRY
-from r2b_edge.graph.graph import Array, Graph, Node, TensorType
+from r2b_edge.graph.graph import Graph, TensorType
 from r2b_edge.ops import (
-    Add,
     AvgPool,
     BinaryConv,
     BinaryMaxPool,
     ChannelAffine,
     ChannelReduce,
-    Clip,
     Concat,
-    ConstantMap,
     Dense,
     FloatConv,
     Gather,
-    GlobalAvgPool,
     MaxPool,
-    Mul,
     Op,
-    Pairwise,
-    PReLU,
     QuantConv,
     Reshape,
     Select,
-    Sigmoid,
-    Softmax,
     Staircase,
-    Step,
-    Unary,
     Window,
 )
 from r2b_edge.ops.binary import PIXEL
 from r2b_edge.ops.integers import EXACT_INTEGERS, largest_sum
 
+from .drawing import fan_in, groups_of, size, stairs, step, stored, window
+from .epilogues import epilogue, lut4_units, signs_epilogue, unit_epilogue
 from .harness import Builder
 
 LAYERS_A_KERNEL = 24
-
-
-def step(b: Builder, channels: int) -> Step:
-    """Thresholds of every kind: constant channels, both zeros, integers that a dot product hits."""
-    special = np.array([np.inf, -np.inf, 0.0, -0.0, 1.0, -3.0, 1e-45], dtype=np.float32)
-    usual = b.rng.choice(special, size=channels)
-    threshold = np.where(b.rng.random(channels) < 0.5, usual, b.floats(channels))
-    return Step(threshold.astype(np.float32), b.signs(channels))
-
-
-def window(b: Builder, height: int, width: int, largest_pad: int = 3) -> Window:
-    """A window that fits into the map: pads on each side by itself, strides, dilations."""
-    while True:
-        kernel = tuple(int(k) for k in b.rng.choice([1, 2, 3, 5], size=2))
-        pads = tuple(int(p) for p in b.rng.integers(0, largest_pad + 1, size=4))
-        w = Window(
-            kernel,
-            tuple(int(s) for s in b.rng.integers(1, 4, size=2)),
-            pads,
-            tuple(int(d) for d in b.rng.integers(1, 3, size=2)),
-        )
-        try:
-            w.output_size(height, width)
-        except ValueError:
-            continue
-        return w
-
-
-def size(b: Builder) -> tuple[int, int]:
-    height, width = b.rng.integers(1, 10, size=2)
-    return int(height), int(width)
-
-
-def groups_of(b: Builder) -> tuple[int, int, int]:
-    """Groups, input channels, output channels."""
-    groups = int(b.rng.choice([1, 1, 1, 2, 3, 5]))
-    most = 70 // groups
-    inside, outside = b.rng.integers(1, most + 1, size=2)
-    if b.rng.random() < 0.3:
-        inside = 32
-    return groups, groups * int(inside), groups * int(outside)
-
-
-def fan_in(weight: Array) -> Array:
-    """Scaled so that a sum is about as large as its terms: a sigmoid behind it is not driven to its ends."""
-    return (weight / np.sqrt(weight[0].size)).astype(np.float32)
 
 
 def binary_conv(b: Builder) -> str:
@@ -197,14 +141,6 @@ def float_conv(b: Builder, grouped: bool = True, halves: bool = True) -> str:
     weight, half = stored(b, fan_in(b.floats(outputs, channels // groups, *w.kernel)), halves)
     conv = FloatConv(weight, b.floats(outputs), w, groups, half=half)
     return b.add(conv, b.input(1, channels, height, width))
-
-
-def stored(b: Builder, weight: Array, halves: bool = True) -> tuple[Array, bool]:
-    """The weights, in every other layer rounded to halves, some of them subnormal; and whether they are."""
-    if not halves or b.rng.random() < 0.5:
-        return weight, False
-    small = np.where(b.rng.random(weight.shape) < 0.05, np.float32(1e-4), np.float32(1))
-    return (weight * small).astype(np.float16).astype(np.float32), True
 
 
 def bytes_conv(b: Builder) -> str:
@@ -331,14 +267,6 @@ def pixelwise(b: Builder) -> str:
     return value if b.rng.random() < 0.6 else b.add(stairs(b, channels), value)
 
 
-def stairs(b: Builder, channels: int) -> Staircase:
-    """Thresholds that whole numbers hit, some of them equal, some infinite."""
-    count = int(b.rng.integers(1, 6))
-    thresholds = np.sort(np.round(2 * b.floats(channels, count)) / 2, axis=1)
-    thresholds[:, -1][b.rng.random(channels) < 0.3] = np.inf
-    return Staircase(thresholds.astype(np.float32), b.floats(channels, count + 1))
-
-
 def reshape(b: Builder) -> str:
     """To another order of the same sizes, or flat."""
     x = pixelwise(b)
@@ -355,10 +283,10 @@ def gather(b: Builder) -> str:
     sizes = (*kind.shape[1:], 1, 1)[:3]
     count = 3 if kind.is_map or b.rng.random() < 0.5 else 1
     indices = []
-    for size in sizes[:count]:
-        one = b.rng.integers(-1, size, int(b.rng.integers(1, 12)))
+    for extent in sizes[:count]:
+        one = b.rng.integers(-1, extent, int(b.rng.integers(1, 12)))
         if b.rng.random() < 0.4:
-            one = np.arange(size)
+            one = np.arange(extent)
         one[-1] = max(one[-1], 0)
         indices.append(one.astype(np.int32))
     return b.add(Gather(*indices, fill=float(b.rng.choice([0.0, -1.5]))), x)
@@ -435,158 +363,6 @@ KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
 """The same by name, for kernels that do not fit all layers of their op."""
 
 
-def call(b: Builder, value: str) -> str:
-    """A function by name after a value: of it alone where it is defined, or of it and a second operand."""
-    kind = b.graph.type(value)
-    channels, sizes = kind.channels, (*kind.shape[1:], 1, 1)[:3]
-    # A map of one channel and of one pixel is a vector of its channels as well as a map of its pixels.
-    pairs = [kind.shape, (1, 1)]
-    pairs += [(1, channels), (1, 1, *kind.shape[2:])] * (kind.is_map and channels > 1)
-    name = ["Sub", "Div", "Max", "Min", "Add", "Mul"][int(b.rng.integers(6))]
-    match int(b.rng.integers(5)):
-        case 0:
-            return b.add(
-                Unary(
-                    str(
-                        b.rng.choice(
-                            [
-                                "Tanh",
-                                "Abs",
-                                "Round",
-                                "Floor",
-                                "Ceil",
-                                "Elu",
-                                "Gelu",
-                                "Softplus",
-                                "HardSwish",
-                            ]
-                        )
-                    )
-                ),
-                value,
-            )
-        case 1:
-            positive = b.add(Clip(0.25, 60.0), value)
-            kinds = ["Sqrt", "Log", "Reciprocal", "Exp"]
-            return b.add(Unary(kinds[int(b.rng.integers(4))]), positive)
-        case 2:
-            return b.add(Softmax(bool(b.rng.integers(2))), value)
-        case 3:
-            shape = [1 if b.rng.random() < 0.4 else n for n in sizes]
-            name = name if name not in ("Sub", "Div") else "Add"
-            return b.add(ConstantMap(name, b.floats(*shape)), value)
-        case _:
-            other = b.input(*pairs[int(b.rng.integers(len(pairs)))])
-            if name == "Div":
-                value, other = (b.add(Clip(0.5, 9.0), v) for v in (value, other))
-            op: Op = {"Add": Add(), "Mul": Mul()}.get(name) or Pairwise(name)
-            return b.add(op, *([value, other] if b.rng.random() < 0.5 else [other, value]))
-
-
-def epilogue(b: Builder, value: str) -> list[str]:
-    """Random elementwise nodes after a value; what is given back must be the graph's outputs. Bits have none."""
-    outputs = []
-    kind = b.graph.type(value)
-    if kind.dtype == "bits":
-        return [value]
-    channels = kind.channels
-    for _ in range(int(b.rng.integers(0, 6))):
-        constants = 1 if b.rng.random() < 0.1 else channels
-        low, high = sorted(b.floats(2).tolist())
-        low, high = ((low, high), (0.0, np.inf), (-np.inf, high))[int(b.rng.integers(3))]
-        match int(b.rng.integers(8)):
-            case 0:
-                value = b.add(ChannelAffine(b.floats(constants), b.floats(constants)), value)
-            case 1:
-                value = b.add(PReLU(b.floats(constants)), value)
-            case 2:
-                value = b.add(Clip(low, high), value)
-            case 3:
-                value = b.add(Sigmoid(), value)
-            case 4:
-                value = b.add([Add(), Mul()][int(b.rng.integers(2))], value, b.input(*kind.shape))
-            case 5 if kind.is_map:
-                value = b.add([Add(), Mul()][int(b.rng.integers(2))], b.input(1, channels), value)
-            case 6 | 7:
-                value = call(b, value)
-        if b.rng.random() < 0.15:
-            outputs.append(value)
-    taps: list[Op] = [step(b, channels)] + ([GlobalAvgPool()] if kind.is_map else [])
-    outputs += [b.add(op, value) for op in taps if b.rng.random() < 0.6]
-    if b.rng.random() < 0.6 or not outputs:
-        outputs.append(value)
-    computed = {node.output for node in b.graph.nodes}
-    return [name for name in dict.fromkeys(outputs) if name in computed] or [
-        b.add(step(b, channels), value)
-    ]
-
-
-def unit_epilogue(b: Builder, value: str) -> list[str]:
-    """What follows a convolution in a Real-to-Binary unit, each part there or not."""
-    kind = b.graph.type(value)
-    channels = kind.channels
-    some = b.rng.random(8) < 0.6
-    if some[0]:
-        offset = b.floats(channels) if some[1] else np.zeros(channels, np.float32)
-        value = b.add(ChannelAffine(b.floats(channels), offset), value)
-    if some[2]:
-        value = b.add(Mul(), value, b.input(1, channels))
-    if some[3]:
-        value = b.add(PReLU(2 * b.floats(channels)), value)
-    if some[4]:
-        value = b.add(Add(), value, b.input(*kind.shape))
-    outputs = []
-    if some[5]:  # and a reader, which decides their layout
-        reader = BinaryConv(b.signs(1, channels, 1, 1), Window((1, 1)))
-        outputs.append(b.add(reader, b.add(step(b, channels), value)))
-    if some[6]:
-        outputs.append(b.add(GlobalAvgPool(), value))
-    return [*outputs, *([value] if some[7] or not outputs else [])]
-
-
-def lut4_units(b: Builder) -> list[str]:
-    """Whole vectors, one and several in a row, two rows in one: scale, PReLU and skip in place, with a mean or without,
-    a scale alone, the sums themselves, and signs; windows that reach 1 to 3 pixels beyond a vector."""
-    outputs = []
-    for width, kernel, parts in (
-        (16, 3, "scale bend skip"), (32, 3, "scale bend skip mean"), (8, 5, "scale bend skip mean"), (16, 3, "scale"),
-        (40, 5, ""), (32, 7, "signs"), (48, 3, "scale bend"),
-    ):  # fmt: skip
-        pads = (kernel // 2,) * 4
-        bits = b.add(step(b, 12), b.input(1, 12, 4, width))
-        value = b.add(
-            BinaryConv(b.signs(8, 12, kernel, kernel), Window((kernel,) * 2, (1, 1), pads)), bits
-        )
-        if "scale" in parts:
-            value = b.add(ChannelAffine(b.floats(8), np.zeros(8, np.float32)), value)
-        if "bend" in parts:
-            value = b.add(PReLU(b.floats(8)), value)
-        if "skip" in parts:
-            value = b.add(Add(), value, b.input(1, 8, 4, width))
-        if "mean" in parts:
-            outputs.append(b.add(GlobalAvgPool(), value))
-        if "skip" in parts or parts == "signs":
-            outputs.append(b.add(step(b, 8), value))
-        if parts != "signs":
-            outputs.append(value)
-    return outputs
-
-
-def signs_epilogue(b: Builder, value: str) -> list[str]:
-    """Signs alone, behind constants: they may become thresholds of the integers. Some slopes bend twice."""
-    channels = b.graph.type(value).channels
-    some = b.rng.random(4) < 0.6
-    if some[0]:
-        offset = np.where(b.rng.random(channels) < 0.3, 0, 4 * b.floats(channels))
-        value = b.add(ChannelAffine(b.floats(channels), offset.astype(np.float32)), value)
-    if some[1]:
-        slope = b.floats(channels)
-        value = b.add(PReLU(slope if some[3] else np.abs(slope)), value)
-    if some[2]:
-        value = b.add(Clip(-2.0, 3.0), value)
-    return [b.add(step(b, channels), value)]
-
-
 def layers(kernel: Kernel, seed: int) -> Graph:
     """A graph of independent random layers of a kernel's op."""
     b = Builder(seed)
@@ -603,64 +379,3 @@ def layers(kernel: Kernel, seed: int) -> Graph:
 
 BLOCK_SEEDS = {"bconv_neon_a": 201, "bconv_neon_b": 202, "bconv_neon_c": 203}
 """Further layers of bconv_neon, which has 20 loops: by the program's name."""
-
-
-BY_ROWS = [kernel for kernel in REGISTRY if kernel.by_rows]
-ROWS_A_KERNEL = 8
-
-
-def same_everywhere(b: Builder, value: str) -> str:
-    """Elementwise nodes that do the same at all pixels."""
-    channels = b.graph.type(value).channels
-    for _ in range(int(b.rng.integers(0, 4))):
-        match int(b.rng.integers(6)):
-            case 0:
-                value = b.add(ChannelAffine(b.floats(channels), b.floats(channels)), value)
-            case 1:
-                value = b.add(PReLU(b.floats(channels)), value)
-            case 2:
-                value = b.add(Clip(0.0, np.inf), value)
-            case 3:
-                value = b.add([Add(), Mul()][int(b.rng.integers(2))], value, b.input(1, channels))
-            case 4:
-                value = b.add(Unary("Tanh"), value)
-            case 5:
-                value = b.add(Pairwise("Max"), value, b.input(1, 1))
-    return value
-
-
-def rows(kernel: Kernel, seed: int) -> Graph:
-    """Independent pairs of a layer and a pool that alone reads its map; nearly all can be one step.
-
-    The kernel computes the layer, or it is the pool.
-    """
-    b = Builder(seed + 1000)
-    pools, makers = [MaxPool, AvgPool], [float_conv, binary_conv]
-    outputs: list[str] = []
-    pairs = 0
-    while pairs < 3 * ROWS_A_KERNEL // 2:
-        is_pool = kernel.op in pools
-        pool = kernel.op if is_pool else pools[pairs % 2]
-        own = KERNEL_LAYERS.get(kernel.name, LAYERS[kernel.op])
-        made = (makers[pairs % 2] if is_pool else own)(b)
-        node = b.graph.producers()[made]
-        kind = b.graph.type(made)
-        if not kind.is_map or not sees_the_map(b.graph, node):
-            outputs.append(made)
-            continue
-        pairs += 1
-        if kind.dtype == "int32":
-            made = b.add(ChannelAffine(b.floats(kind.channels), b.floats(kind.channels)), made)
-        window = pool_window(b, *kind.shape[2:])
-        outputs += epilogue(b, b.add(pool(window), same_everywhere(b, made)))
-    return b.done(*dict.fromkeys(outputs))
-
-
-def sees_the_map(graph: Graph, node: Node) -> bool:
-    """True if each row of a window has rows of the map, or rows between them."""
-    window = node.op.window
-    _, _, height, _ = graph.type(node.inputs[0]).shape
-    _, _, out_height, _ = graph.type(node.output).shape
-    reach = (window.kernel[0] - 1) * window.dilations[0] + 1
-    last = (out_height - 1) * window.strides[0] - window.pads[0]
-    return window.pads[0] < reach and last < height

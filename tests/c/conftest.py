@@ -12,8 +12,9 @@ from r2b_edge.exporters.c.kernel import Kernel
 from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.graph.graph import Graph
 
-from .cases import BLOCK_SEEDS, BY_ROWS, layers, rows
+from .cases import BLOCK_SEEDS, layers
 from .harness import TOOLCHAINS, Models, Target, Toolchain
+from .joined import BY_ROWS, rows
 from .nets import NETS, OTHER_NETS
 from .watch import GUARD
 

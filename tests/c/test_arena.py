@@ -9,9 +9,9 @@ import pytest
 from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.c.kernels import REGISTRY
 
-from .cases import BY_ROWS
 from .conftest import Programs, require_in
 from .harness import Models
+from .joined import BY_ROWS
 from .nets import NETS, OTHER_NETS, random_inputs
 from .watch import (
     GUARD,

@@ -10,7 +10,7 @@ from r2b_edge.exporters.c.in_place import trails
 from r2b_edge.graph.graph import TensorType
 from r2b_edge.ops import AvgPool, Clip, MaxPool, Window
 
-from .cases import size, window
+from .drawing import size, window
 from .harness import Builder, Target
 
 

@@ -12,9 +12,10 @@ from r2b_edge.graph.graph import Array, Graph
 from r2b_edge.graph.interpret import run
 from r2b_edge.ops import BinaryMaxPool
 
-from .cases import BLOCK_SEEDS, BY_ROWS, LAYERS, LAYERS_A_KERNEL, ROWS_A_KERNEL
+from .cases import BLOCK_SEEDS, LAYERS, LAYERS_A_KERNEL
 from .conftest import require_in
 from .harness import Models
+from .joined import BY_ROWS, ROWS_A_KERNEL
 from .nets import NETS, OTHER_NETS, random_inputs
 from .watch import filled, request
 

@@ -12,8 +12,8 @@ from r2b_edge.exporters.c.select import Group, select
 from r2b_edge.graph.graph import Array, Graph, TensorType
 from r2b_edge.ops import Add, BinaryConv, ChannelAffine, Clip, PReLU, Step, Window
 
-from .cases import step
 from .conftest import Programs
+from .drawing import step
 from .harness import Builder, Target
 
 AROUND = Window((3, 3), (1, 1), (1, 1, 1, 1))

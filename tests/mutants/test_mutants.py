@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from bench import Bench
-from in_c import GENERATED, KERNELS
+from in_c import KERNELS
+from in_generated import GENERATED
 from in_lut4 import LUT4
 from in_python import SHARED, TO_C, TO_TFLITE
 from mutant_nets import FAMILIES, NETS
