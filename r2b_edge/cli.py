@@ -209,6 +209,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
     help="What the C program takes; uint8: whole numbers from 0 to 255.",
 )  # fmt: skip
 @click.option(
+    "--exact-float", is_flag=True,
+    help="Sum float convolutions term by term: without Winograd's algorithm, which rpi targets use where a large image's "
+    "first layer allows it, and which rounds more. Other targets never use it.",
+)  # fmt: skip
+@click.option(
     "--input-scale",
     callback=_numbers,
     metavar="S[,S,S]",
@@ -236,6 +241,7 @@ def export(
     quantize_float: bool,
     samples: Path | None,
     input_dtype: Literal["float32", "uint8"],
+    exact_float: bool,
     input_scale: tuple[float, ...] | None,
     input_offset: tuple[float, ...] | None,
     force: bool,
@@ -255,7 +261,7 @@ def export(
 
     options = ExportOptions(
         load, name, force, require_binary, binarize_weights, max_flash, max_ram,
-        Storage(float_storage, input_dtype), input_scale, input_offset, samples,
+        Storage(float_storage, input_dtype, exact_float), input_scale, input_offset, samples,
     )  # fmt: skip
     with _stages() as stage:
         result = run(model, target=target, out=out, options=options, progress=stage)
@@ -280,14 +286,27 @@ def export(
     show_default=True,
     help="Where the C program runs: emulator or host.",
 )
+@click.option(
+    "--threads", type=click.IntRange(1, 256), default=1, show_default=True,
+    help="How many the C program runs on; the results are the same.",
+)  # fmt: skip
 @as_json
-def check(out: Path, samples: Path | None, labels: Path | None, device: str, as_json: bool) -> None:
+def check(
+    out: Path,
+    samples: Path | None,
+    labels: Path | None,
+    device: str,
+    threads: int,
+    as_json: bool,
+) -> None:
     """Check an export step by step against onnxruntime, and update its report."""
     from r2b_edge.checking.run import check as run
     from r2b_edge.checking.run import fault_of, unchecked
 
     with _bar() as progress:
-        result = run(out, samples=samples, labels=labels, device=device, progress=progress)
+        result = run(
+            out, samples=samples, labels=labels, device=device, threads=threads, progress=progress
+        )
     _answer(result, as_json)
     if fault := fault_of(result):
         raise MismatchError(fault)

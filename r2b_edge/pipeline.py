@@ -21,6 +21,7 @@ from r2b_edge.checking.samples import SampleArrays
 from r2b_edge.errors import InputError, ToolMissingError
 from r2b_edge.exporters import c as c_exporter
 from r2b_edge.exporters.c.build import RESERVED, check_name
+from r2b_edge.exporters.c.split import WORTH
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.frontend import Loaded, LoadOptions, module_to_onnx, to_onnx
 from r2b_edge.graph import Graph
@@ -40,18 +41,24 @@ Progress = Callable[[str], None]
 ROUNDED_TWICE = 1e-5
 """By how much weights that are halves already may change when they are rounded again: the rounding of float32 only."""
 
+EXACT_FLOAT = "exact_float"
+"""The option of a report, there if asked for."""
+
 
 @dataclass(frozen=True)
 class Storage:
-    """How the C program stores what is float; it travels in the report's options.
+    """How the C program stores and sums what is float; it travels in the report's options.
 
     Args:
         float_storage: of the weights of float convolutions and dense layers, "fp32" or "fp16".
         input_dtype: of the network's inputs, "float32", or "uint8" for whole numbers from 0 to 255.
+        exact_float: sum float convolutions term by term only, where the target has a kernel that does it faster and
+            rounds more (Winograd's algorithm on AArch64).
     """
 
     float_storage: Literal["fp32", "fp16"] = "fp32"
     input_dtype: Literal["float32", "uint8"] = "float32"
+    exact_float: bool = False
 
     @classmethod
     def of(cls, result: Report) -> Storage:
@@ -68,11 +75,12 @@ class Storage:
             chosen[key] = result.options.get(key, known[0])
             if chosen[key] not in known:
                 raise InputError(f"report.json names an unknown {key}", "export again")
-        return cls(**chosen)  # type: ignore[arg-type]
+        return cls(**chosen, exact_float=EXACT_FLOAT in result.options)  # type: ignore[arg-type]
 
     def options(self) -> dict[str, str]:
         """For the report."""
-        return dataclasses.asdict(self)
+        stored = {"float_storage": self.float_storage, "input_dtype": self.input_dtype}
+        return stored | ({EXACT_FLOAT: "true"} if self.exact_float else {})
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,9 @@ def export(
         progress("writing model.tflite")
         (folder / "model.tflite").write_bytes(convert(graph).data)
         progress("writing c/")
-        program = program_of(graph, board, name, loaded.sha256)
+        program = program_of(
+            graph, board, name, loaded.sha256, exact_float=options.storage.exact_float
+        )
         refuse_excess(program, board, budget)
         c_exporter.write(program, board, folder / "c")
         progress(f"building for {target}")
@@ -288,10 +298,11 @@ def program_of(
     name: str,
     sha256: str,
     streams: c_exporter.Streams = "smaller",
+    worth: int = WORTH,
 ) -> c_exporter.Program:
-    """The C program of a graph for a target; `streams` is build_program's, for tests."""
+    """The C program of a graph for a target; `streams` and `worth` are build_program's, for tests."""
     provenance = {"tool": f"r2b-edge {__version__}", "model sha256": sha256, "target": board.name}
-    return c_exporter.build_program(graph, board, name, provenance, streams=streams)
+    return c_exporter.build_program(graph, board, name, provenance, streams=streams, worth=worth)
 
 
 def c_name(wanted: str | None, stem: str) -> str:

@@ -136,6 +136,7 @@ class Target(_Table):
         triple: prefix of the cross-compiler's tools without the last dash; "" for the host's own.
         flags: compiler flags; only -m, -f and -O ones.
         families: kernel families, the most wanted first.
+        cores: into how many tasks the work of a layer is cut, at most; as many threads have something to do.
         clock_hz: of the core at full speed; None where it is not known.
         memory: regions, or for Linux the device's RAM.
         stack_bytes: what a bare-metal program keeps free for its stack; None on Linux.
@@ -152,6 +153,7 @@ class Target(_Table):
     triple: Triple = ""
     flags: tuple[Flag, ...] = ()
     families: Annotated[tuple[Name, ...], Field(min_length=1)]
+    cores: Annotated[int, Field(gt=0, le=64)] = 1
     clock_hz: Annotated[int, Field(gt=0)] | None = None
     memory: tuple[Memory, ...] = ()
     stack_bytes: Annotated[int, Field(gt=0, multiple_of=8)] | None = None

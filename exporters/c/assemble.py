@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from r2b_edge.exporters.c import pack
+from r2b_edge.exporters.c import pack, split
 from r2b_edge.exporters.c.constants import Constants
 from r2b_edge.exporters.c.kernel import Field
 from r2b_edge.exporters.c.layout import BITS128, Layout, chw
@@ -19,15 +20,35 @@ from r2b_edge.ops import ChannelAffine, Clip, Concat, ConstantMap, PReLU, Stairc
 Types = Mapping[str, TensorType]
 
 
-def workspaces(call: Call, types: Types) -> list[int]:
-    """Bytes of the workspaces that a call needs beside its tensors: the kernel's, then row sums for each mean."""
+def workspace(call: Call, types: Types) -> int:
+    """Bytes of workspace of a call's kernel; one task of the step has as much."""
     group = call.group
     x, y = types[group.source], types[group.chain[0]]
-    means = sum(tile.kind == "MEAN" for tile in group.tiles)
     own = call.kernel.workspace(group.op, x, y)
     if call.kernel.fuse is not None:
         own += call.kernel.fuse(group.op, x, y, group.tiles).workspace
-    return [own, *[4 * y.channels] * means]
+    if tasks := split.own_tasks(call, types):
+        own += tasks.workspace
+    return own
+
+
+def workspaces(call: Call, types: Types, tasks: int = 1) -> list[int]:
+    """Bytes of the workspaces that a call needs beside its tensors: the kernel's, then the sums of each mean.
+
+    Args:
+        call: a kernel's call.
+        types: of the tensors.
+        tasks: of the step, each with a workspace of the kernel.
+    """
+    group = call.group
+    means = sum(tile.kind == "MEAN" for tile in group.tiles)
+    own = split.own_tasks(call, types)
+    sums = 2 * max(tasks, own.rows if own else 1) - 1
+    size = workspace(call, types)
+    return [
+        size if tasks == 1 else tasks * pack.align(size),
+        *[4 * types[group.chain[0]].channels * sums] * means,
+    ]
 
 
 def step(
@@ -71,6 +92,9 @@ def step(
         fusion = kernel.fuse(group.op, x, y, group.tiles)
         parameters |= fusion.fields
         absorbed = fusion.arrays
+    own = split.own_tasks(call, types)
+    if own is not None:
+        parameters |= own.fields
     fields = {name: field(name, value) for name, value in parameters.items()}
     if kernel.several:
         sources = group.sources
@@ -125,6 +149,7 @@ def step(
         channels=channels,
         constants=tuple(dict.fromkeys(used)),
         works=tuple(zip(works, workspaces(call, types), strict=True)),
+        concurrent=1 if own is None else math.prod(own.fields.values()),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from r2b_edge.errors import InputError, UnsupportedError
-from r2b_edge.exporters.c import stream
+from r2b_edge.exporters.c import split, stream
 from r2b_edge.exporters.c.anchors import Repack
 from r2b_edge.exporters.c.constants import Constants
 from r2b_edge.exporters.c.in_place import trails
@@ -56,6 +56,10 @@ class Target(Protocol):
     def families(self) -> Sequence[str]:
         """Kernel families, the preferred one first."""
 
+    @property
+    def cores(self) -> int:
+        """Into how many tasks the work of a step is cut, at most."""
+
 
 def check_name(name: str) -> str:
     """`name` if it can be a model's identifier in C.
@@ -83,24 +87,28 @@ def build_program(
     registry: Iterable[Kernel] = REGISTRY,
     guard: int = 0,
     streams: Streams = "smaller",
+    worth: int = split.WORTH,
+    exact_float: bool = False,
 ) -> Program:
     """Decide everything about the C project of a graph.
 
     Args:
         graph: after the passes.
-        target: gives the kernel families.
+        target: gives the kernel families and the number of cores.
         name: the model's identifier in C.
         provenance: what the generated files state about their origin, in order.
         registry: the kernels to choose from.
         guard: bytes of the arena to leave free on both sides of each tensor and workspace, for tests.
         streams: which calls that could be one step by rows are: where it makes the arena smaller, all or none.
+        worth: the work from which on a step is cut into tasks, see split.WORTH.
+        exact_float: without kernels that are not `exact`, see Kernel.
 
     Raises:
         InputError: `name` is no C identifier.
         UnsupportedError: names the node that no kernel computes, or the arena's size.
     """
     check_name(name)
-    kernels = tuple(registry)
+    kernels = tuple(kernel for kernel in registry if kernel.exact or not exact_float)
     groups = select(graph)
     if not groups:
         raise UnsupportedError(f"{graph.name!r} has no layers: its outputs are its inputs")
@@ -112,7 +120,8 @@ def build_program(
     lie = {name: BYTES if name in graph.uint8_inputs else NHWC for name in graph.inputs}
 
     def lay_out(chosen: Sequence[Call], types: dict[str, TensorType]) -> _Laid:
-        return _lay_out(graph, *negotiate(chosen, types, lie, find), types, guard)
+        cut = split.spread(chosen, types, target.cores, worth)
+        return _lay_out(graph, *negotiate(cut, types, lie, find), types, guard)
 
     chosen: Sequence[Call] = [Call(group, find(group, types[group.chain[0]])) for group in groups]
     if streams == "all":
@@ -160,7 +169,7 @@ def build_program(
         arena_bound_bytes=memory.bound,
         arena_alignment=laid.alignment,
         weight_bytes=sum(c.array.nbytes for c in constants.all),
-        sources=tuple(dict.fromkeys([*RUNTIME_SOURCES, *_sources(calls)])),
+        sources=tuple(dict.fromkeys([*RUNTIME_SOURCES, *_sources(calls, types)])),
         provenance=dict(provenance),
         hash=_hash(steps, tensors, constants.all),
     )
@@ -180,10 +189,10 @@ def _kernel(
     return kernel
 
 
-def _sources(calls: Sequence[Call]) -> Iterator[str]:
+def _sources(calls: Sequence[Call], types: Mapping[str, TensorType]) -> Iterator[str]:
     """The files of the kernels, and of the functions that epilogues call."""
     for step in calls:
-        if step.maker:
+        if step.maker or split.row_tasks(step, types) > 1:
             yield "r2b_rows.c"
         for call in step.chain:
             yield call.kernel.source
@@ -280,6 +289,7 @@ def _takeovers(index: int, call: Call, types: Mapping[str, TensorType]) -> Itera
         window = getattr(group.op, "window", None)
         assert isinstance(window, Window), f"{call.kernel.name} trails without a window"
         free = trails(window, types[group.source], types[group.chain[0]])
+        free &= split.row_tasks(call, types) == 1  # a task trails behind itself only
     read_at = dict.fromkeys(group.sources, -1 if free else len(group.tiles))
     if call.maker:  # what it reads is read for every row, and its map is not stored
         read_at = dict.fromkeys(call.maker.reads, len(group.tiles))
@@ -305,7 +315,7 @@ def _hash(
         for part in (step, *((step.stream.maker,) if step.stream else ())):
             tiles = [(t.kind, t.fields) for t in part.epilogue]
             digest.update(json.dumps([part.function, part.fields, tiles, part.pixels]).encode())
-        digest.update(json.dumps(step.stream.fields if step.stream else None).encode())
+        digest.update(json.dumps(step.stream.fields if step.stream else step.parts).encode())
     for tensor in tensors:
         digest.update(json.dumps([tensor.offset, tensor.layout.name, tensor.type.shape]).encode())
     for constant in constants:

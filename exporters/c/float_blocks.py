@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from r2b_edge.exporters.c import pack
 from r2b_edge.exporters.c.anchors import BytesConv
+from r2b_edge.exporters.c.kernel import Split
 from r2b_edge.graph.graph import Array, TensorType
 from r2b_edge.ops import Dense, FloatConv, Op
 
@@ -70,3 +71,9 @@ def dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Array | int]
         "weights": pack.stored(pack.conv_blocks(op.weight[:, :, None, None], BLOCK), op.half),
         "bias": pack.block_bias(op.bias, y.channels, BLOCK),
     }
+
+
+def dense_split(op: Op, x: TensorType, y: TensorType, cores: int) -> Split:
+    """Shares of the pairs of blocks."""
+    pairs = -(-y.channels // (2 * BLOCK))
+    return Split({"tasks": min(cores, pairs)})

@@ -27,7 +27,23 @@ ALL_TILES = frozenset({
 Rule: TypeAlias = Callable[[Op, TensorType, TensorType], bool]
 Size: TypeAlias = Callable[[Op, TensorType, TensorType], int]
 Packer: TypeAlias = Callable[[Op, TensorType, TensorType], Mapping[str, Field]]
+Splitter: TypeAlias = Callable[[Op, TensorType, TensorType, int], "Split"]
 Fuser: TypeAlias = "Callable[[Op, TensorType, TensorType, Sequence[Tile]], lut4.Fusion]"
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a kernel cuts its work into tasks itself.
+
+    Args:
+        fields: numbers of tasks, members of its struct.
+        rows: tasks that share the rows: a mean has sums for each.
+        workspace: bytes that it needs beside those of Kernel.workspace, which are for one task.
+    """
+
+    fields: Mapping[str, int]
+    rows: int = 1
+    workspace: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,7 @@ class Kernel:
         trails: True if it computes pixel by pixel in raster order and reads a pixel's window before it writes the
             pixel, so that its output may begin where its input does if the window allows it (see in_place.py).
         by_rows: True if it can compute a part of its rows as r2b_part in r2b_kernels.h has it.
+        rows_at_once: with by_rows, how many rows it computes as cheaply as one.
         alignment: of its tensors and of its workspace.
         over_read: bytes that it may read beyond the end of its input.
         several: True if it reads several tensors.
@@ -61,6 +78,10 @@ class Kernel:
         fuse: what it makes of its epilogue, where that changes its parameters.
         half: True if it has a second function, r2b_<name>_half, which reads its weights in half precision; without
             one it cannot take an op whose weights are halves.
+        split: into how many tasks it cuts its work itself, at most so many as its last argument says; None: into one,
+            unless it is called by rows.
+        exact: False if it computes a float layer by other sums than the layer's, which round more: `--exact-float` does
+            without it.
     """
 
     name: str
@@ -77,6 +98,7 @@ class Kernel:
     in_place: bool = False
     trails: bool = False
     by_rows: bool = False
+    rows_at_once: int = 1
     alignment: int = 16
     over_read: int = 0
     several: bool = False
@@ -85,6 +107,8 @@ class Kernel:
     fuse: Fuser | None = None
     wins: Rule = lambda op, x, y: True
     half: bool = False
+    split: Splitter | None = None
+    exact: bool = True
 
     def function(self, op: Op) -> str:
         """The function that computes `op`, without the prefix."""

@@ -12,9 +12,18 @@ import functools
 import numpy as np
 
 from r2b_edge.exporters.bits import words
-from r2b_edge.exporters.c import float_blocks, float_mve, integers, lut4, lut4_mve, pack
+from r2b_edge.exporters.c import (
+    float_blocks,
+    float_mve,
+    integers,
+    lut4,
+    lut4_mve,
+    pack,
+    split,
+    winograd,
+)
 from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
-from r2b_edge.exporters.c.kernel import Field, Kernel
+from r2b_edge.exporters.c.kernel import Field, Kernel, Split
 from r2b_edge.exporters.c.layout import BITS32, BITS128, BYTES, NHWC, Layout, chw
 from r2b_edge.exporters.c.pack import align, window_fields
 from r2b_edge.graph.graph import TensorType
@@ -65,19 +74,30 @@ def _bconv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
 
 
 def _blocks_fits(op: Op, x: TensorType, y: TensorType) -> bool:
-    """Counts are 16 bits wide."""
+    """Half a dot product has 16 bits."""
     assert isinstance(op, BinaryConv)
-    return op.groups == 1 and op.weight[0].size < 2**16 and op.pad_value in (-1, 0, 1)
+    return op.groups == 1 and op.weight[0].size < 2**16 - 1 and op.pad_value in (-1, 0, 1)
 
 
 def _blocks_workspace(op: Op, x: TensorType, y: TensorType) -> int:
     assert isinstance(op, BinaryConv)
-    outputs, channels, kernel_y, kernel_x = op.weight.shape
-    counts = 7 * 2 * align(outputs, pack.block_channels(channels))
+    outputs, channels, _, _ = op.weight.shape
+    sums = 7 * 2 * align(outputs, pack.block_channels(channels))
     constants = 18 * align(outputs, 8)
-    columns = 2 * align(chw(y)[2] + 8, 8) + 8 * chw(y)[2]
-    taps = 8 * kernel_y * kernel_x * -(-channels // 128)
-    return counts + constants + columns + taps
+    starts_and_columns = (16 + 8) * chw(y)[2]
+    return sums + constants + starts_and_columns
+
+
+def _blocks_split(op: Op, x: TensorType, y: TensorType, cores: int) -> Split:
+    """Rows, and runs of 128 channels where there are so few rows that their shares differ too much."""
+    assert isinstance(op, BinaryConv)
+    outputs, channels, _, _ = op.weight.shape
+    _, height, width = chw(y)
+    rows, runs = split.grid(height, -(-outputs // 128), cores)
+    sums = 7 * 2 * align(outputs, pack.block_channels(channels))
+    constants = 4 * max(0, rows * 8 - 36) * align(outputs, 8) // 8
+    more = (rows - 1) * sums + constants + (rows * runs - 1) * 16 * width
+    return Split({"row_tasks": rows, "channel_tasks": runs}, rows, more)
 
 
 def _blocks_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
@@ -170,6 +190,7 @@ def _float_blocks(family: str, pixels: int) -> tuple[Kernel, ...]:
         f"dense_{family}", Dense, family, "r2b_dense", source,
         NHWC, _OUT, float_blocks.dense_fields, functools.partial(float_blocks.workspace, 1),
         float_blocks.dense_fits, headers=headers, half=True,
+        split=float_blocks.dense_split if family == "neon" else None,
     )  # fmt: skip
     return conv, on_bytes, dense
 
@@ -314,7 +335,7 @@ REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "bconv_neon", BinaryConv, "neon", "r2b_bconv_blocks", "r2b_bconv_neon.c",
         BITS128, _OUT, _blocks_fields, _blocks_workspace, _blocks_fits,
-        headers=("r2b_bconv_neon_loops.h", "r2b_bconv_neon_epilogue.h"),
+        headers=("r2b_bconv_neon_loops.h", "r2b_bconv_neon_epilogue.h"), split=_blocks_split,
     ),
     _lut4_kernel("dsp", 16, 5.9, *_LUT4_V7M, *_lut4_pass("dsp"), "r2b_lut4_unit_fpv.S", headers=_LUT4_V7M_HEADERS),
     _lut4_kernel("v7m", 16, 6.7, *_LUT4_V7M, *_lut4_pass("v7m"), headers=_LUT4_V7M_HEADERS),
@@ -337,6 +358,18 @@ REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "dense_mve", Dense, "mve", "r2b_dense", "r2b_dense_mve.c",
         NHWC, _OUT, float_mve.dense_fields, float_mve.dense_workspace,
+    ),
+    Kernel(
+        "fconv_winograd_neon", FloatConv, "neon", "r2b_fconv_blocks", "r2b_fconv_winograd_neon.c",
+        NHWC, _OUT, winograd.fields, winograd.workspace, winograd.fits,
+        headers=("r2b_fconv_winograd_neon.h", "r2b_fconv_winograd_neon_input.h"),
+        others=("r2b_winograd_neon.S",), fuse=winograd.fuse, wins=winograd.wins, by_rows=True,
+        rows_at_once=winograd.TILE, split=winograd.share, exact=False,
+    ),
+    Kernel(
+        "maxpool_neon", MaxPool, "neon", "r2b_pool", "r2b_maxpool_neon.c",
+        NHWC, _OUT, _pool_fields, lambda op, x, y: 2 * _tile_bytes(op, x, y), wins=lambda op, x, y: x.channels >= 4,
+        trails=True, by_rows=True,
     ),
     *_float_blocks("dsp", pixels=2),
     *_float_blocks("neon", pixels=4),

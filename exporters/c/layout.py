@@ -119,7 +119,7 @@ def _encode_chunks(values: Array) -> bytes:
     height, width, channels = values.shape
     lanes = pack_words(values < 0)
     if channels <= 64:
-        lanes = np.tile(np.pad(lanes, [(0, 0), (0, 0), (0, 2 - words(channels))]), 2)
+        lanes = np.tile(lanes, 4 // words(channels))
     spare = -lanes.shape[2] % 4
     padded = np.pad(lanes, [(0, 0), (0, 0), (0, spare)]).reshape(height, width, -1, 4)
     return padded.transpose(0, 2, 1, 3).astype("<u4").tobytes()
@@ -171,6 +171,7 @@ BITS128 = Layout(
     decode=_decode_chunks,
 )
 """For vector registers: a row of the map holds a chunk of 128 channels of all its pixels, 16 bytes each, then the next
-chunk. Up to 64 channels are stored twice, so that one vector meets the weights of two output channels at once."""
+chunk. Up to 64 channels are stored twice, up to 32 four times: one vector meets the weights of as many output channels
+at once."""
 
 LAYOUTS = (NHWC, BYTES, BITS32, BITS128)

@@ -21,11 +21,13 @@ class Call:
         group: the nodes.
         kernel: computes them.
         maker: the call whose map it reads by rows in the same step, if there is one (see stream.py).
+        cores: how many threads the step has work for, at most (see split.py).
     """
 
     group: Group
     kernel: Kernel
     maker: Call | None = None
+    cores: int = 1
 
     @property
     def chain(self) -> tuple[Call, ...]:
@@ -109,4 +111,5 @@ def _rename(call: Call, names: dict[str, str]) -> Call:
     tiles = [dataclasses.replace(t, operand=names.get(t.operand, t.operand)) for t in group.tiles]
     source, *others = (names.get(name, name) for name in group.sources)
     group = dataclasses.replace(group, source=source, others=others, tiles=tiles)
-    return Call(group, call.kernel, call.maker and _rename(call.maker, names))
+    maker = call.maker and _rename(call.maker, names)
+    return dataclasses.replace(call, group=group, maker=maker)

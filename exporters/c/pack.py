@@ -56,33 +56,30 @@ def block_channels(channels: int) -> int:
 
 
 def block_weights(weight: Array) -> Words:
-    """Weights [O, C, KH, KW] of +-1 to words [blocks, KH, chunks, KW, 32], bit 1 for -1; see r2b_bconv_blocks.
+    """Weights [O, C, KH, KW] of +-1 to words [blocks, KH, chunks, KW, 32 or 16], bit 1 for +1; see r2b_bconv_blocks.
 
-    The 128 bytes of a tap are [8 outputs][128 channels] or, where C <= 64, [16 outputs][64 channels]. Outputs beyond
-    the last one and channels beyond the last one hold zeros.
+    A tap is [8 outputs][128 channels], where C <= 64 [16 outputs][64 channels], where C <= 32 [16][32]. Outputs beyond
+    the last one and channels beyond the last one hold zeros: as the bits of the input there are 0, too, none is equal.
     """
     outputs, channels, height, width = weight.shape
-    together, lane = block_channels(channels), 64 if channels <= 64 else 128
+    together = block_channels(channels)
+    lane = next(n for n in (32, 64, 128) if channels <= n or n == 128)
     padding = [(0, -outputs % together), (0, 0), (0, 0), (0, -channels % lane)]
-    bits = np.pad(weight.transpose(0, 2, 3, 1) < 0, padding)
+    bits = np.pad(weight.transpose(0, 2, 3, 1) > 0, padding)
     split = bits.reshape(-1, together, height, width, bits.shape[3] // lane, lane)
-    return pack_words(split.transpose(0, 2, 4, 3, 1, 5)).reshape(*_block_shape(split), 32)
-
-
-def _block_shape(split: Array) -> tuple[int, int, int, int]:
-    blocks, _, height, width, chunks, _ = split.shape
-    return blocks, height, chunks, width
+    packed = pack_words(split.transpose(0, 2, 4, 3, 1, 5))
+    return packed.reshape(*packed.shape[:4], together * lane // 32)
 
 
 def border_counts(weight: Array, pad_value: int) -> Words:
-    """Differing bits of a tap whose input is all pad_value (-1 or +1): uint16 [KH, KW, outputs], two to a word.
+    """Equal bits of a tap whose input is all pad_value (-1 or +1): uint16 [KH, KW, outputs], two to a word.
 
     The outputs are rounded up to whole blocks.
     """
     outputs, channels, _, _ = weight.shape
-    differing = (weight != pad_value).sum(axis=1).transpose(1, 2, 0)
+    equal = (weight == pad_value).sum(axis=1).transpose(1, 2, 0)
     spare = -outputs % block_channels(channels)
-    padded = np.pad(differing, [(0, 0), (0, 0), (0, spare)])
+    padded = np.pad(equal, [(0, 0), (0, 0), (0, spare)])
     return np.ascontiguousarray(padded, dtype="<u2").view(np.uint32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -91,6 +92,9 @@ class ProgramStep:
         works: arena offset and bytes of each of its workspaces: the kernel's, then those of its means, then those of
             a stream: its maker's, and its rows.
         stream: the kernel before it in the same step, if there is one.
+        tasks: that share its rows, and whose means the step adds up.
+        concurrent: tasks that may run at the same time, those that its kernel makes itself among them.
+        parts: of r2b_parts, in C, where these are more than one and there is no stream.
     """
 
     index: int
@@ -108,8 +112,10 @@ class ProgramStep:
     channels: int
     constants: tuple[str, ...]
     works: tuple[tuple[int, int], ...]
-
     stream: ProgramStream | None = None
+    tasks: int = 1
+    concurrent: int = 1
+    parts: Mapping[str, Literal] | None = None
 
     @property
     def kernels(self) -> tuple[str, ...]:

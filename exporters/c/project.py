@@ -9,9 +9,9 @@ from r2b_edge.exporters.c.build import Target
 from r2b_edge.targets import Board, Memory, Use
 
 _RUNNER = ("port.h", "runner.c", "size_with.c", "size_without.c")
-_LINUX = ("project/port_linux.c",)
+_LINUX = ("project/port_linux.c", "project/pool.h", "project/pool_linux.c")
 _BARE = (
-    *("board.h", "startup_cortex_m.c", "memory.c", "fault.c", "systick.c"),
+    *("board.h", "startup_cortex_m.c", "memory.c", "fault.c", "systick.c", "one_thread.c"),
     *("port_semihosting.c", "port_uart.c"),
 )
 

@@ -56,7 +56,7 @@ typedef enum {
                              // word c / 32; the bits beyond the last channel are 0
     R2B_LAYOUT_BITS128 = 2,  // shape {h, w, c}: uint32_t [h][ceil(c / 128)][w][4], channel c in bit c % 32 of word
                              // c / 32 % 4 of chunk c / 128; the bits beyond the last channel are 0. With up to 64
-                             // channels words 2 and 3 repeat words 0 and 1.
+                             // channels words 2 and 3 repeat words 0 and 1, with up to 32 words 1 to 3 repeat word 0.
 } r2b_layout;
 
 // Where a tensor lies in the arena, and how.
@@ -74,8 +74,8 @@ typedef struct {
 typedef void (*r2b_task)(void *context, uint32_t index);
 
 // A parallel-for. `run` calls task(context, i) once for each i < count, in any order and on any thread, and
-// returns when all are done. A null r2b_parallel runs everything on the calling thread; results are the same.
-// Whether a kernel makes use of it is the kernel's affair: the portable family runs on the calling thread.
+// returns when all are done. A null r2b_parallel runs everything on the calling thread; results are the same,
+// bit by bit: the number of tasks is part of the model. A task does not call `run`, and needs `threads` for nothing.
 typedef struct r2b_parallel {
     void *pool;
     uint32_t threads;

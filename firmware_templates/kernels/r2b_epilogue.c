@@ -49,7 +49,9 @@ static void pack_bits128(const r2b_tile_op *op, uint32_t *restrict map, int32_t 
         words[c / 32 % 4] = c < channels ? pack_word(op, tile, channels, c) : 0u;
         if (c % 128 == 96) words += 4 * width;
     }
-    if (channels <= 64) memcpy(words - 4 * width + 2, words - 4 * width, 2 * sizeof *words);
+    words -= 4 * width;
+    if (channels <= 32) words[1] = words[0];
+    if (channels <= 64) memcpy(words + 2, words, 2 * sizeof *words);
 }
 
 // Pixels of a map of few channels are too short for a vector, unless their number is a constant.
@@ -148,7 +150,7 @@ void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pi
                 for (int32_t p = 0; p < count; p++) op->call(op, arena, pixel + p, t + p * channels, channels);
                 break;
             case R2B_TILE_MEAN: {
-                float *const restrict row = (float *)(void *)(arena + op->work);
+                float *const restrict row = (float *)(void *)(arena + r2b_row_sums(op, channels, epilogue->task));
                 BY_CHANNEL(row[c] += own[c])
                 break;
             }
@@ -172,15 +174,16 @@ float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena) {
 }
 
 // A mean is summed in two levels, rows and then their total, so that a float32 sum over a whole map stays near the
-// rounding of a single addition. The total lies in the result until the end.
+// rounding of a single addition. The total lies in the result until the end; tasks that share the rows have a total
+// each, and these are added at the end.
 void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena) {
-    if (epilogue->first > 0) return;
+    if (epilogue->begun) return;
     const size_t bytes = (size_t)epilogue->channels * sizeof(float);
     for (int32_t k = 0; k < epilogue->count; k++) {
         const r2b_tile_op *const op = &epilogue->ops[k];
         if (op->kind != R2B_TILE_MEAN) continue;
-        memset(arena + op->at, 0, bytes);
-        memset(arena + op->work, 0, bytes);
+        memset(arena + r2b_total(op, epilogue->channels, epilogue->task), 0, bytes);
+        memset(arena + r2b_row_sums(op, epilogue->channels, epilogue->task), 0, bytes);
     }
 }
 
@@ -188,8 +191,9 @@ void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena) {
     for (int32_t k = 0; k < epilogue->count; k++) {
         const r2b_tile_op *const op = &epilogue->ops[k];
         if (op->kind != R2B_TILE_MEAN) continue;
-        float *const restrict total = (float *)(void *)(arena + op->at);
-        float *const restrict row = (float *)(void *)(arena + op->work);
+        const int32_t channels = epilogue->channels;
+        float *const restrict total = (float *)(void *)(arena + r2b_total(op, channels, epilogue->task));
+        float *const restrict row = (float *)(void *)(arena + r2b_row_sums(op, channels, epilogue->task));
         for (int32_t c = 0; c < epilogue->channels; c++) {
             total[c] += row[c];
             row[c] = 0;
@@ -197,12 +201,20 @@ void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena) {
     }
 }
 
-void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena) {
-    if (epilogue->more) return;
+void r2b_epilogue_join(const r2b_epilogue *epilogue, uint8_t *arena, int32_t tasks) {
+    const int32_t channels = epilogue->channels;
     for (int32_t k = 0; k < epilogue->count; k++) {
         const r2b_tile_op *const op = &epilogue->ops[k];
         if (op->kind != R2B_TILE_MEAN) continue;
-        float *const total = (float *)(void *)(arena + op->at);
-        for (int32_t c = 0; c < epilogue->channels; c++) total[c] /= (float)epilogue->pixels;
+        float *const restrict total = (float *)(void *)(arena + op->at);
+        for (int32_t task = 1; task < tasks; task++) {
+            const float *const restrict one = (float *)(void *)(arena + r2b_total(op, channels, (uint32_t)task));
+            for (int32_t c = 0; c < channels; c++) total[c] += one[c];
+        }
+        for (int32_t c = 0; c < channels; c++) total[c] /= (float)epilogue->pixels;
     }
+}
+
+void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena) {
+    if (!epilogue->more) r2b_epilogue_join(epilogue, arena, 1);
 }

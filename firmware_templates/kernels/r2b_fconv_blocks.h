@@ -116,22 +116,27 @@ static inline __attribute__((always_inline)) void r2b_fconv_blocks_run(const r2b
     r2b_epilogue_end(epilogue, arena);
 }
 
-// A dense layer is a line of one pixel with one row of taps.
-static inline __attribute__((always_inline)) void r2b_dense_blocks_run(const r2b_dense *layer,
-                                                                       const r2b_epilogue *epilogue, uint8_t *arena,
-                                                                       int half) {
-    r2b_fconv_row line = {.weights = (const uint8_t *)layer->weights, .bias = layer->bias, .rows = 1, .count = 1};
-    line.to = (float *)(void *)(arena + layer->work);
-    line.blocks = (layer->out_channels + 7) / 8;
-    line.pitch = line.blocks * 8;
-    line.taps = layer->in_channels;
+// A dense layer is a line of one pixel with one row of taps. Here a task's share of its pairs of blocks.
+static inline __attribute__((always_inline)) void r2b_dense_blocks_share(const r2b_dense *layer, uint8_t *arena,
+                                                                         int32_t tasks, int32_t task, int half) {
+    const int32_t blocks = (layer->out_channels + 7) / 8;
+    const int32_t first = r2b_share((blocks + 1) / 2, tasks, task) * 2;
+    const int32_t end = r2b_share((blocks + 1) / 2, tasks, task + 1) * 2;
+    r2b_fconv_row line = {.rows = 1, .count = 1, .pitch = blocks * 8, .taps = layer->in_channels};
+    line.blocks = (end < blocks ? end : blocks) - first;
     line.block = line.taps * 8;
+    line.weights = (const uint8_t *)layer->weights + first * line.block * (half ? 2 : 4);
+    line.bias = layer->bias + first * 8;
+    line.to = (float *)(void *)(arena + layer->work) + first * 8;
     const float *const input = (const float *)(const void *)(arena + layer->input);
     line.groups[0] = (r2b_fconv_group){.x = input, .pixels = 1, .run = line.taps};
-
-    r2b_epilogue_begin(epilogue, arena);
     r2b_fconv_line(&line, half);
-    r2b_epilogue_tile(epilogue, arena, 0, line.to);
+}
+
+// After all shares.
+static inline void r2b_dense_blocks_finish(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena) {
+    r2b_epilogue_begin(epilogue, arena);
+    r2b_epilogue_tile(epilogue, arena, 0, (float *)(void *)(arena + layer->work));
     r2b_epilogue_row(epilogue, arena);
     r2b_epilogue_end(epilogue, arena);
 }

@@ -86,11 +86,13 @@ void r2b_fconv_bytes_dsp_half(const r2b_fconv_blocks *layer, const r2b_epilogue 
 
 void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena, const r2b_parallel *parallel) {
     (void)parallel;
-    r2b_dense_blocks_run(layer, epilogue, arena, 0);
+    r2b_dense_blocks_share(layer, arena, 1, 0, 0);
+    r2b_dense_blocks_finish(layer, epilogue, arena);
 }
 
 void r2b_dense_dsp_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                         const r2b_parallel *parallel) {
     (void)parallel;
-    r2b_dense_blocks_run(layer, epilogue, arena, 1);
+    r2b_dense_blocks_share(layer, arena, 1, 0, 1);
+    r2b_dense_blocks_finish(layer, epilogue, arena);
 }

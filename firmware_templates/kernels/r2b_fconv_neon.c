@@ -146,14 +146,31 @@ void r2b_fconv_bytes_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue
     r2b_fconv_blocks_run(layer, epilogue, arena, 1, 1);
 }
 
+typedef struct {
+    const r2b_dense *layer;
+    uint8_t *arena;
+} dense_job;
+
+R2B_HOT_CODE static void dense_task(void *context, uint32_t index) {
+    const dense_job *const j = context;
+    r2b_dense_blocks_share(j->layer, j->arena, j->layer->tasks, (int32_t)index, 0);
+}
+
+R2B_HOT_CODE static void dense_task_half(void *context, uint32_t index) {
+    const dense_job *const j = context;
+    r2b_dense_blocks_share(j->layer, j->arena, j->layer->tasks, (int32_t)index, 1);
+}
+
 void r2b_dense_neon(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                     const r2b_parallel *parallel) {
-    (void)parallel;
-    r2b_dense_blocks_run(layer, epilogue, arena, 0);
+    dense_job j = {layer, arena};
+    r2b_for_all(parallel, dense_task, &j, (uint32_t)layer->tasks);
+    r2b_dense_blocks_finish(layer, epilogue, arena);
 }
 
 void r2b_dense_neon_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                          const r2b_parallel *parallel) {
-    (void)parallel;
-    r2b_dense_blocks_run(layer, epilogue, arena, 1);
+    dense_job j = {layer, arena};
+    r2b_for_all(parallel, dense_task_half, &j, (uint32_t)layer->tasks);
+    r2b_dense_blocks_finish(layer, epilogue, arena);
 }

@@ -9,7 +9,9 @@
 //  - Its tensors lie as r2b.h says: maps as float32 NHWC, as BITS32 or as BITS128, inputs of a model also as uint8_t
 //    NHWC. Integers (the dot products) are held as float32, which is exact below 2^24.
 //  - Sizes are positive; every index fits in int32_t: the generator refuses an arena of 2^31 bytes.
-//  - `parallel` may be null. The portable kernels run on the calling thread, whatever it offers.
+//  - `parallel` may be null. A kernel that cuts its work into tasks says so, and takes their number from its
+//  parameters:
+//    what it computes never depends on how many threads there are. Others run on the calling thread.
 #ifndef R2B_KERNELS_H
 #define R2B_KERNELS_H
 
@@ -37,7 +39,7 @@ typedef enum {
     R2B_TILE_STORE,       // result[pixel][c] = t
     R2B_TILE_BITS,        // result[pixel], BITS32: bit c = (t < a[c]) ^ bit c of flip
     R2B_TILE_BITS128,     // the same, BITS128, of a map `count` pixels wide
-    R2B_TILE_MEAN,        // result[c] = mean of t over all pixels; `work`: float [channels]
+    R2B_TILE_MEAN,        // result[c] = mean of t over all pixels; `work`: float [2 * tasks - 1][channels]
     R2B_TILE_CALL,        // t = call(t), one of the functions below: what is not called is not linked
 } r2b_tile_kind;
 
@@ -64,8 +66,10 @@ typedef struct {
     int32_t count;
     int32_t pixels;    // of the whole map
     int32_t channels;  // of a tile
-    int32_t first;     // of a part of the map (see r2b_by_rows): pixels before it
-    int32_t more;      // 1 if another part follows
+    int32_t first;     // of a part of the map (see r2b_part): pixels before it
+    uint8_t more;      // 1 if the map is not complete after it
+    uint8_t begun;     // 1 if its task has computed a part before it
+    uint16_t task;     // of those that share the map's rows: counted from 0
 } r2b_epilogue;
 
 // For kernels: begin, then the tiles of all pixels, of one or of `count` neighbours in a row at a time, float
@@ -79,6 +83,18 @@ static inline void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *aren
 }
 R2B_HOT_CODE void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena);
 R2B_HOT_CODE void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena);
+
+// After all tasks that share a map's rows: what `end` does after a whole map.
+R2B_HOT_CODE void r2b_epilogue_join(const r2b_epilogue *epilogue, uint8_t *arena, int32_t tasks);
+
+// Arena offsets of a mean's sums, float [channels] each: a task's current row and its rows before. The tasks' are added
+// in their order, so that the mean is the same whichever comes first. Task 0 has its rows in the result.
+static inline uint32_t r2b_row_sums(const r2b_tile_op *mean, int32_t channels, uint32_t task) {
+    return mean->work + 8u * task * (uint32_t)channels;
+}
+static inline uint32_t r2b_total(const r2b_tile_op *mean, int32_t channels, uint32_t task) {
+    return task == 0 ? mean->at : mean->work + (8u * task - 4u) * (uint32_t)channels;
+}
 
 // The map that the epilogue stores, or the part of it, float [pixels][channels], if each tile may be made there, at its
 // pixel, and need not be copied: nothing changes the tile after the last STORE, and no operand lies there. Else null.
@@ -174,6 +190,24 @@ static inline float r2b_multiply_add(float a, float b, float sum) {
 #endif
 }
 
+// ---- tasks ---------------------------------------------------------------------------------------------------------
+
+// Runs task(context, i) for each i < count, by `parallel` where there is one. Not to be called by a task.
+static inline void r2b_for_all(const r2b_parallel *parallel, r2b_task task, void *context, uint32_t count) {
+    if (parallel != NULL && count > 1) {
+        parallel->run(parallel->pool, task, context, count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) task(context, i);
+}
+
+// The first of a task's share of `all` rows or the like; it ends where the next task's begins. Shares differ by 1 at
+// most, the first ones are larger.
+static inline int32_t r2b_share(int32_t all, int32_t tasks, int32_t task) {
+    const int32_t rest = all % tasks;
+    return all / tasks * task + (task < rest ? task : rest);
+}
+
 // ---- rows ----------------------------------------------------------------------------------------------------------
 
 // The output rows of a kernel that one call computes: what its window and its epilogue are then. A kernel that can be
@@ -185,23 +219,40 @@ typedef struct {
     int32_t pad_top;     // of these, 0 or more
     int32_t skipped;     // rows of the whole input before `input`
     int32_t first;       // of its epilogue
-    int32_t more;        //
+    uint8_t more;        //
+    uint8_t begun;       //
+    uint16_t task;       // of its epilogue; its workspace is the task's own
 } r2b_part;
 
 typedef void (*r2b_part_run)(const r2b_part *part, uint8_t *arena, const r2b_parallel *parallel);
+
+typedef struct {
+    r2b_window window;   // over the whole input
+    uint32_t input;      //
+    uint32_t input_row;  // bytes of a row of it
+    int32_t tasks;
+} r2b_parts;
+
+// Runs a kernel in tasks, each of which computes its share of the rows. r2b_epilogue_join remains to be called. Each
+// window has rows inside of the map, and there are no fewer rows than tasks.
+R2B_HOT_CODE void r2b_in_parts(const r2b_parts *parts, r2b_part_run run, uint8_t *arena, const r2b_parallel *parallel);
 
 typedef struct {
     r2b_window maker;     // over the maker's whole input
     r2b_window reader;    // over the maker's whole output, which is NHWC
     uint32_t input;       // the maker's
     uint32_t input_row;   // bytes of a row of it
-    uint32_t buffer;      // of the rows that the reader needs for one row of its own
+    uint32_t buffer;      // of the rows that are there together, for each task
     uint32_t buffer_row;  // bytes of a row of it
+    int32_t rows;         // of a task's buffer
+    int32_t at_once;      // the maker makes its rows by so many, the last of the map aside
+    int32_t tasks;        // each has its share of the reader's rows
 } r2b_rows;
 
 // Runs two kernels so that the map between them is never whole in memory: for each row of the reader, first the maker
 // for the rows that the buffer lacks. The maker's epilogue stores in the buffer and does nothing that depends on the
-// pixel. Each window of both has rows inside of the map.
+// pixel. Each window of both has rows inside of the map. With more than one task r2b_epilogue_join remains to be
+// called.
 R2B_HOT_CODE void r2b_by_rows(const r2b_rows *rows, r2b_part_run make, r2b_part_run read, uint8_t *arena,
                               const r2b_parallel *parallel);
 
@@ -225,18 +276,24 @@ R2B_HOT_CODE void r2b_bconv_portable(const r2b_bconv *layer, const r2b_epilogue 
 R2B_HOT_CODE void r2b_bconv_csa(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);
 
-// The same on BITS128, with groups = 1 and at most 65535 taps. A block is the output channels whose weights for 16
-// bytes of input fill 128 bytes: 8 of them, or 16 where there are at most 64 input channels, each with 8 bytes then.
+// The same on BITS128, with groups = 1 and at most 65534 taps. A block is 8 output channels, whose weights for 16 bytes
+// of input are 16 bytes each; or where there are at most 64 input channels 16, with 8 bytes each, or with 4 where there
+// are at most 32. Weights are inverted: bit 1 stands for +1, 0 for -1 and for what is padded.
+//
+// The tasks are row_tasks * channel_tasks: each has its share of the rows and of the runs of 128 output channels. Where
+// the epilogue is not one of those that r2b_bconv_neon_epilogue.h has, row_tasks do all channels.
 typedef struct {
     r2b_window window;
     int32_t pad_value;
-    const uint32_t *weights;  // [blocks][kernel_y][ceil(in_channels / 128)][kernel_x][128 bytes]
-    const uint32_t *border;   // uint16_t [kernel_y][kernel_x][blocks][output channels of a block]: differing bits of a
+    int32_t row_tasks;
+    int32_t channel_tasks;
+    const uint32_t *weights;  // [blocks][kernel_y][ceil(in_channels / 128)][kernel_x][output channels of a block]
+    const uint32_t *border;   // uint16_t [kernel_y][kernel_x][blocks][output channels of a block]: equal bits of a
                               // tap that holds pad_value; null where that is 0
     uint32_t input;           // BITS128
-    uint32_t work;  // uint16_t [blocks][7][output channels of a block] and [out_width + 8 up to 8], 144 bytes for
-                    // each 8 output channels, r2b_taps [out_width], int32_t [kernel_y][kernel_x][
-                    // ceil(in_channels / 128)][2]
+    uint32_t work;  // int16_t [row_tasks][blocks][7][output channels of a block]; for each 8 output channels 144
+                    // bytes, or 32 for each of row_tasks where that is more; int16_t [tasks][out_width][8]; r2b_taps
+                    // [out_width]
 } r2b_bconv_blocks;
 
 R2B_HOT_CODE void r2b_bconv_neon(const r2b_bconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
@@ -329,6 +386,7 @@ typedef struct {
     const float *bias;    // [blocks * 8, for mve 4]
     const float *scale;   // as in r2b_fconv
     const float *offset;
+    int32_t tasks;   // r2b_fconv_winograd_neon: shares of the output channels; others take it for 1
     uint32_t input;  // NHWC, floats or bytes
     uint32_t work;   // float [2 pixels for dsp, 4 for neon, 3 for mve][channels of all blocks]; for bytes then the
                      // rows, as in r2b_fconv; for mve, where the window has pads or gaps, then float [3][kernel_y][
@@ -343,6 +401,13 @@ R2B_HOT_CODE void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilog
                                  const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_fconv_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                       const r2b_parallel *parallel);
+// 3x3 or 7x7 with stride 2 and without dilation, at most 4 input channels, out_channels a multiple of 8, in other
+// arithmetic: r2b_fconv_winograd_neon.h has the order of `weights`, which are transformed already. With P = 7 points for
+// 7x7 and 5 for 3x3, T tiles of 4 columns, up to a multiple of 4, and K weights of an output channel, `work` is
+// float [2 * P - 1][2][in_channels][4 * T + 4], [K][T, at most 16], [tasks][5 * P + 14][64] and, where
+// r2b_epilogue_place gives null, [4][32][out_channels].
+R2B_HOT_CODE void r2b_fconv_winograd_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                          const r2b_parallel *parallel);
 // With any dilation.
 R2B_HOT_CODE void r2b_fconv_mve(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);
@@ -384,6 +449,7 @@ typedef struct {
     int32_t out_channels;
     const void *weights;  // [out_channels][in_channels]
     const float *bias;    // [out_channels]
+    int32_t tasks;        // r2b_dense_neon: shares of the outputs; others take it for 1
     uint32_t input;       // float [in_channels]
     uint32_t work;        // float [out_channels]
 } r2b_dense;
@@ -419,6 +485,9 @@ typedef struct {
 
 R2B_HOT_CODE void r2b_maxpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                        const r2b_parallel *parallel);
+// The same; `work` is float [2][in_channels, rounded up to 4].
+R2B_HOT_CODE void r2b_maxpool_neon(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                   const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_avgpool_portable(const r2b_pool *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                        const r2b_parallel *parallel);
 

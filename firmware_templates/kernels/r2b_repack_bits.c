@@ -18,7 +18,7 @@ void r2b_repack_bits128(const r2b_repack *layer, const r2b_epilogue *epilogue, u
     for (int32_t y = 0; y < layer->height; y++) {
         for (int32_t x = 0; x < layer->width; x++, from += words) {
             for (int32_t k = 0; k < (words + 3) / 4 * 4; k++) {
-                const int32_t source = layer->channels <= 64 ? k % 2 : k;
+                const int32_t source = layer->channels <= 32 ? 0 : layer->channels <= 64 ? k % 2 : k;
                 *word_of_chunks(to, layer, y, x, k) = source < words ? from[source] : 0u;
             }
         }

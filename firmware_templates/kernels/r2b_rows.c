@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT-0
 //
-// r2b_rows.c: two kernels, of which one reads the map that the other makes, by rows. See r2b_kernels.h.
+// r2b_rows.c: kernels that compute a part of their rows: as tasks, and two of which one reads the map that the other
+// makes. See r2b_kernels.h.
 #include <string.h>
 
 #include "r2b_kernels.h"
 
 // The part of a kernel that makes the output rows first..last - 1. Its input is set by the caller.
-static r2b_part part_of(const r2b_window *whole, int32_t first, int32_t last) {
+R2B_HOT_CODE static r2b_part part_of(const r2b_window *whole, int32_t first, int32_t last) {
     const int32_t origin = first * whole->stride_y - whole->pad_top;
     const int32_t end = (last - 1) * whole->stride_y - whole->pad_top + (whole->kernel_y - 1) * whole->dilation_y + 1;
     const int32_t top = origin > 0 ? origin : 0;
@@ -19,36 +20,87 @@ static r2b_part part_of(const r2b_window *whole, int32_t first, int32_t last) {
     };
 }
 
-void r2b_by_rows(const r2b_rows *rows, r2b_part_run make, r2b_part_run read, uint8_t *arena,
-                 const r2b_parallel *parallel) {
+typedef struct {
+    const r2b_parts *parts;
+    r2b_part_run run;
+    uint8_t *arena;
+} rows_job;
+
+R2B_HOT_CODE static void rows_task(void *context, uint32_t index) {
+    const rows_job *const job = context;
+    const r2b_parts *const parts = job->parts;
+    const r2b_window *const g = &parts->window;
+    const int32_t task = (int32_t)index;
+    const int32_t first = r2b_share(g->out_height, parts->tasks, task);
+    r2b_part part = part_of(g, first, r2b_share(g->out_height, parts->tasks, task + 1));
+    part.input = parts->input + (uint32_t)part.skipped * parts->input_row;
+    part.first = first * g->out_width;
+    part.more = 1;
+    part.task = (uint16_t)task;
+    job->run(&part, job->arena, NULL);
+}
+
+void r2b_in_parts(const r2b_parts *parts, r2b_part_run run, uint8_t *arena, const r2b_parallel *parallel) {
+    rows_job job = {parts, run, arena};
+    r2b_for_all(parallel, rows_task, &job, (uint32_t)parts->tasks);
+}
+
+typedef struct {
+    const r2b_rows *rows;
+    r2b_part_run make;
+    r2b_part_run read;
+    uint8_t *arena;
+    const r2b_parallel *parallel;  // for the kernels
+} pair_job;
+
+// What is above a task's first row it makes itself, though the task before has made it as well.
+R2B_HOT_CODE static void pair_task(void *context, uint32_t index) {
+    const pair_job *const job = context;
+    const r2b_rows *const rows = job->rows;
     const r2b_window *const maker = &rows->maker;
     const r2b_window *const reader = &rows->reader;
-    uint8_t *const buffer = arena + rows->buffer;
+    const int32_t task = (int32_t)index;
+    const int32_t first = r2b_share(reader->out_height, rows->tasks, task);
+    const int32_t last = r2b_share(reader->out_height, rows->tasks, task + 1);
+    const int32_t before = task * rows->rows;  // in the buffers of other tasks
+    const uint32_t at = rows->buffer + (uint32_t)before * rows->buffer_row;
+    uint8_t *const buffer = job->arena + at;
     int32_t begin = 0;  // the buffer holds the rows begin..end - 1 of the map
     int32_t end = 0;
 
-    for (int32_t y = 0; y < reader->out_height; y++) {
+    for (int32_t y = first; y < last; y++) {
         r2b_part part = part_of(reader, y, y + 1);
         const int32_t top = part.skipped;
         const int32_t bottom = top + part.in_height;
-        if (top < end) {
-            memmove(buffer, buffer + (uint32_t)(top - begin) * rows->buffer_row,
-                    (size_t)(end - top) * rows->buffer_row);
-        } else {
-            end = top;  // nobody reads the rows between
-        }
-        begin = top;
         if (end < bottom) {
-            r2b_part made = part_of(maker, end, bottom);
+            if (top < end) {
+                memmove(buffer, buffer + (uint32_t)(top - begin) * rows->buffer_row,
+                        (size_t)(end - top) * rows->buffer_row);
+            } else {
+                end = top;  // nobody reads the rows between
+            }
+            begin = top;
+            int32_t until = end + (bottom - end + rows->at_once - 1) / rows->at_once * rows->at_once;
+            if (until > maker->out_height) until = maker->out_height;
+            r2b_part made = part_of(maker, end, until);
             made.input = rows->input + (uint32_t)made.skipped * rows->input_row;
-            made.first = (end - begin) * maker->out_width;
+            made.first = (before + end - begin) * maker->out_width;
             made.more = 1;
-            make(&made, arena, parallel);
-            end = bottom;
+            made.task = (uint16_t)task;
+            job->make(&made, job->arena, job->parallel);
+            end = until;
         }
-        part.input = rows->buffer;
+        part.input = at + (uint32_t)(top - begin) * rows->buffer_row;
         part.first = y * reader->out_width;
-        part.more = y + 1 < reader->out_height;
-        read(&part, arena, parallel);
+        part.more = rows->tasks > 1 || y + 1 < reader->out_height;
+        part.begun = y > first;
+        part.task = (uint16_t)task;
+        job->read(&part, job->arena, job->parallel);
     }
+}
+
+void r2b_by_rows(const r2b_rows *rows, r2b_part_run make, r2b_part_run read, uint8_t *arena,
+                 const r2b_parallel *parallel) {
+    pair_job job = {rows, make, read, arena, rows->tasks == 1 ? parallel : NULL};
+    r2b_for_all(parallel, pair_task, &job, (uint32_t)rows->tasks);
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "r2b.h"
+
 typedef enum {
     R2B_LINE_READ = 0,
     R2B_LINE_ENDED = 1,   // no more will come
@@ -38,6 +40,10 @@ uint64_t r2b_port_count_stop(void);
 
 // A zeroed buffer whose address is a multiple of `alignment` (a power of two), or null. Never freed.
 void *r2b_port_buffer(size_t bytes, size_t alignment);
+
+// From now on a model's tasks have so many threads, 1 or more; *parallel is null for one. False, and null, where they
+// cannot be had.
+bool r2b_port_threads(uint32_t threads, const r2b_parallel **parallel);
 
 // The greatest depth of stack, in bytes, that `call(context)` reaches below its caller, measured on a
 // painted stack; 0 where this build cannot measure it.

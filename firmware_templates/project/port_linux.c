@@ -3,6 +3,7 @@
 // The runner's port to Linux: the host talks over standard input and output.
 #define _POSIX_C_SOURCE 200809L
 
+#include "pool.h"
 #include "port.h"
 
 #include <errno.h>
@@ -67,6 +68,13 @@ void r2b_port_count_start(void) {
 
 uint64_t r2b_port_count_stop(void) {
     return now_ns() - started;
+}
+
+bool r2b_port_threads(uint32_t threads, const r2b_parallel **parallel) {
+    static const r2b_parallel *pool;
+    r2b_pool_close(pool);
+    *parallel = pool = threads > 1 ? r2b_pool_open(threads) : NULL;
+    return threads == 1 || pool != NULL;
 }
 
 // The address is a multiple of `alignment` and of no greater power of two, so that code which needs a

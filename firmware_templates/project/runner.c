@@ -17,9 +17,10 @@
 //              R2B_UNIT_NONE, a count u64 a step; with flag 1 (MARK) nothing: r2b_marker is called twice
 //              before the first step and once after each, nothing is counted
 //   op 4 READ  a = tensor      -> its bytes
-//   op 5 STACK                 -> u64 bytes of stack of one r2b_run; what lies in the arena is lost
+//   op 5 STACK                 -> u64 bytes of stack of one r2b_run on one thread; what lies in the arena is lost
 //   op 6 QUIT                  -> nothing, and the program ends
 //   op 7 FILL  a = a byte      -> nothing; every byte of the arena holds it
+//   op 8 THREADS a = 1 to 256  -> nothing; RUN uses so many from now on, 1 before
 #include "r2b.h"
 
 #include R2B_MODEL_HEADER
@@ -28,13 +29,21 @@
 
 #include "port.h"
 
-enum { VERSION = 2, HEADER_BYTES = 28, HEADER_CHECKED = 24, REPLY = 0x80, FLAG_MARK = 1, UNIT_BYTES = 4 };
-enum { OP_INFO = 1, OP_LOAD, OP_RUN, OP_READ, OP_STACK, OP_QUIT, OP_FILL };
+enum {
+    VERSION = 2,
+    HEADER_BYTES = 28,
+    HEADER_CHECKED = 24,
+    REPLY = 0x80,
+    FLAG_MARK = 1,
+    UNIT_BYTES = 4,
+    MOST_THREADS = 256
+};
+enum { OP_INFO = 1, OP_LOAD, OP_RUN, OP_READ, OP_STACK, OP_QUIT, OP_FILL, OP_THREADS };
 enum status {
     STATUS_OK = 0,
     STATUS_VERSION = 1,      // the request has another protocol version; the reply's header tells ours
     STATUS_OP = 2,           // unknown op or flag
-    STATUS_INDEX = 3,        // no such tensor, step or byte
+    STATUS_INDEX = 3,        // no such tensor, step or byte, or not so many threads
     STATUS_LENGTH = 4,       // the payload has not the length that the op asks for
     STATUS_CRC = 5,          // the payload is damaged, or a part of it never came
     STATUS_UNSUPPORTED = 6,  // this build cannot do it
@@ -175,6 +184,7 @@ typedef struct {
     uint8_t *scratch;  // room for the answer of INFO or of RUN
     const void **no_inputs;
     void **no_outputs;
+    const r2b_parallel *parallel;
     r2b_status status;  // of the last whole run
 } server;
 
@@ -195,7 +205,7 @@ static bool run_steps(server *s, const header *h) {
     }
     for (uint32_t i = h->a; i <= h->b; i++) {
         if (count) r2b_port_count_start();
-        const r2b_status status = r2b_run_steps(model, s->arena, i, i, NULL);
+        const r2b_status status = r2b_run_steps(model, s->arena, i, i, s->parallel);
         if (mark) r2b_marker();
         if (count) {
             const uint64_t counted = r2b_port_count_stop();
@@ -238,6 +248,7 @@ static bool serve(server *s) {
     if ((h.op == OP_LOAD || h.op == OP_READ) && !tensor) return refuse(&h, STATUS_INDEX);
     if (!fits) return refuse(&h, STATUS_LENGTH);
     if (h.code != 0 && !(h.op == OP_RUN && h.code == FLAG_MARK)) return refuse(&h, STATUS_OP);
+    if (h.op == OP_THREADS && (h.a == 0 || h.a > MOST_THREADS)) return refuse(&h, STATUS_INDEX);
     if (h.op == OP_FILL && h.a > UINT8_MAX) return refuse(&h, STATUS_INDEX);
     switch (h.op) {
         case OP_INFO:
@@ -257,6 +268,8 @@ static bool serve(server *s) {
         case OP_FILL:
             memset(s->arena, (int)h.a, model->arena_bytes);
             return reply(&h, STATUS_OK, NULL, 0);
+        case OP_THREADS:
+            return reply(&h, r2b_port_threads(h.a, &s->parallel) ? STATUS_OK : STATUS_UNSUPPORTED, NULL, 0);
         default:
             return refuse(&h, STATUS_OP);
     }

@@ -21,7 +21,7 @@ from r2b_edge.report import (
     Speed,
     TensorCheck,
 )
-from r2b_edge.runners.count import Counts
+from r2b_edge.runners.count import Counts, ThreadCounts
 
 EXECUTORS = ("graph", "tflite", "c")
 BEFORE_CLIP = "relative to the tensor before the clip that the step holds"
@@ -42,6 +42,7 @@ def revise(
     counts: Counts | str,
     device: str,
     effect: Effect | None = None,
+    spread: ThreadCounts | None = None,
 ) -> Report:
     """The report of an export after a check; what an earlier check found is replaced.
 
@@ -54,6 +55,7 @@ def revise(
         counts: instructions of each step, or why they were not counted.
         device: what the C program ran on.
         effect: of rounded weights; None if there are none.
+        spread: instructions on several threads; None if they were not counted.
     """
     executors = {
         name: _executor(graph, verdicts[name])
@@ -92,24 +94,32 @@ def revise(
             *(f"{name}: {line}" for name, v in verdicts.items() for line in (*v.faults, *v.traced)),
             *([] if of_step is not None or "c" in skipped else [f"{UNCOUNTED}{counts}"]),
         ),
-        **_instructions(old, counts, device),
+        **_instructions(old, counts, device, spread),
     )
 
 
-def _instructions(old: Report, counts: Counts | str, device: str) -> dict[str, Any]:
+def _instructions(
+    old: Report, counts: Counts | str, device: str, spread: ThreadCounts | None
+) -> dict[str, Any]:
     others = tuple(speed for speed in old.speed if speed.kind != "emulated instructions")
     if not isinstance(counts, Counts):
         return {"instructions": None, "speed": others}
     total = sum(counts.steps) + counts.overhead
-    speed = Speed(
-        kind="emulated instructions", device=device, unit="instructions", threads=1,
-        runs=1, min=total, median=total, p95=total,
+    found = [(1, total)]
+    if spread is not None:
+        found.append((len(spread.steps[0]), spread.busiest))
+    speed = (
+        Speed(
+            kind="emulated instructions", device=device, unit="instructions", threads=threads,
+            runs=1, min=instructions, median=instructions, p95=instructions,
+        )
+        for threads, instructions in found
     )  # fmt: skip
     return {
         "instructions": Instructions(
             total=total, overhead=counts.overhead, counter="QEMU TCG plug-in"
         ),
-        "speed": (*others, speed),
+        "speed": (*others, *speed),
     }
 
 

@@ -37,6 +37,9 @@ from r2b_edge.runners import connect, count
 from r2b_edge.toolchain.build import BuildError, build
 from r2b_edge.version import __version__
 
+MOST_THREADS = 256
+"""What the runner takes."""
+
 Progress = Callable[[str, int, int], None]
 """Called with a stage and how much of it is done, of how much."""
 
@@ -47,6 +50,7 @@ def check(
     samples: str | os.PathLike[str] | SampleArrays | None = None,
     labels: str | os.PathLike[str] | Array | None = None,
     device: str = "emulator",
+    threads: int = 1,
     progress: Progress = lambda stage, done, of: None,
 ) -> Report:
     """Check an export step by step, and update its report.
@@ -57,13 +61,14 @@ def check(
             X.npz or its arrays by name; None: 8 seeded.
         labels: Y.npy or its array, integers, one a sample: gives accuracies.
         device: where the C program runs; see r2b_edge.runners.connect.
+        threads: that the C program runs on, 1 to MOST_THREADS; its instructions are counted on one as well.
         progress: told about each sample.
 
     Returns:
         The new report, which is also in the folder. Whether all is exact: `fault_of(report)`.
 
     Raises:
-        InputError: no export in `out`, samples or labels that do not fit.
+        InputError: no export in `out`, samples or labels that do not fit, or threads that the target does not have.
         DeviceError: the device or the emulator failed.
     """
     out = Path(out)
@@ -74,8 +79,14 @@ def check(
             "export again",
         )
     board = targets.load(old.target)
-    graph = graph_of(out / "model.onnx", str(old.options.get("name", "")), Storage.of(old))
-    program = program_of(graph, board, graph.name, old.model.sha256)
+    if not 1 <= threads <= MOST_THREADS or (threads > 1 and board.os == "none"):
+        most = 1 if board.os == "none" else MOST_THREADS
+        raise InputError(f"{threads} threads on {board.name}", f"take 1 to {most}")
+    storage = Storage.of(old)
+    graph = graph_of(out / "model.onnx", str(old.options.get("name", "")), storage)
+    program = program_of(
+        graph, board, graph.name, old.model.sha256, exact_float=storage.exact_float
+    )
     if [step.kernel for step in old.steps] != [step.called for step in program.steps]:
         raise InputError(f"{out}: report.json and model.onnx do not fit together", "export again")
     inputs = (
@@ -93,6 +104,7 @@ def check(
         executors: dict[str, Executor] = {"graph": GraphExecutor(graph)}
         skipped: dict[str, str] = {}
         counts: count.Counts | str = "the C program did not run"
+        spread: count.ThreadCounts | None = None
         where = device
         if reason := LceExecutor.available():
             skipped["tflite"] = reason
@@ -117,9 +129,15 @@ def check(
                     f"{out / 'c'} was changed since its export: {error.message}", "export again"
                 ) from error
             session = stack.enter_context(connected.open(runner))
+            if threads > 1:
+                session.threads(threads)
             executors["c"] = CExecutor(program, session)
             progress("counting instructions", 0, 1)
-            counts = _count(runner, board, program, inputs[0], scratch / "count")
+            first = _packed(program, inputs[0])
+            counts = _count(runner, board, first, scratch / "count")
+            if threads > 1 and not isinstance(counts, str):
+                folder = scratch / "threads"
+                spread = count.count_threads(runner, board, first, folder, threads)
         except ToolMissingError as error:
             skipped["c"] = str(error)
         verifiers = [Verifier(name, e, graph, reference) for name, e in executors.items()]
@@ -128,7 +146,7 @@ def check(
     verdicts = {verifier.name: verifier.verdict for verifier in verifiers}
     accuracy = None if correct is None else correct / len(inputs)
     changed = None if effect is None else effect.effect()
-    new = revise(old, graph, verdicts, skipped, accuracy, counts, where, changed)
+    new = revise(old, graph, verdicts, skipped, accuracy, counts, where, changed, spread)
     report.write(new, out)
     return new
 
@@ -178,14 +196,18 @@ def _verify(
     return correct
 
 
+def _packed(program: Program, sample: Values) -> dict[int, bytes]:
+    """A sample as the program's input tensors have it, by their indices."""
+    tensors = [program.tensor[name] for name in program.inputs]
+    return {tensor.index: tensor.pack(sample[tensor.value]) for tensor in tensors}
+
+
 def _count(
-    runner: Path, board: targets.Target, program: Program, sample: Values, folder: Path
+    runner: Path, board: targets.Target, inputs: dict[int, bytes], folder: Path
 ) -> count.Counts | str:
-    """Instructions of one inference of `sample`, or why nothing can count them."""
+    """Instructions of one inference of these inputs, or why nothing can count them."""
     if obstacle := count.obstacle(board):
         return obstacle
-    tensors = [program.tensor[name] for name in program.inputs]
-    inputs = {tensor.index: tensor.pack(sample[tensor.value]) for tensor in tensors}
     try:
         return count.count_instructions(runner, board, inputs, folder)
     except ToolMissingError as error:

@@ -24,6 +24,7 @@ class Portable:
 
     name: str = "portable"
     families: tuple[str, ...] = ("portable",)
+    cores: int = 1
 
 
 @dataclass

@@ -12,6 +12,7 @@ import onnx
 
 from r2b_edge import ops
 from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.frontend import Loaded
 from r2b_edge.graph.graph import Graph, LayerFinding, Node
 from r2b_edge.report.model import Build, Layer, Memory, Model, Part, Report, Step, TensorInfo, Tool
@@ -84,6 +85,7 @@ def collect(
             *artifacts.loaded.notes,
             *_remarks(graph.findings),
             *_storage(graph, program),
+            *_sums(program),
             *_stand_in(board),
             *measured.notes,
         ),
@@ -118,6 +120,18 @@ def _storage(graph: Graph, program: Program) -> list[str]:
             "take the same numbers as float32"
         )
     return notes
+
+
+def _sums(program: Program) -> list[str]:
+    """Which layers are not summed term by term."""
+    other = {kernel.name for kernel in REGISTRY if not kernel.exact}
+    layers = [step.layer for step in program.steps if other & set(step.kernels)]
+    if not layers:
+        return []
+    return [
+        f"{listed(layers)}: by Winograd's algorithm, whose rounding is about 4 times that of sums term by term, up to "
+        "some 2e-6 of the largest value; check holds it to 1e-5 as all others. --exact-float sums term by term"
+    ]
 
 
 def _remarks(findings: Iterable[LayerFinding]) -> list[str]:

@@ -281,7 +281,7 @@ class Check(Strict):
 
 
 class Speed(Strict):
-    """One measurement of whole inferences."""
+    """One measurement of whole inferences; instructions on several threads are those of each step's busiest, summed."""
 
     kind: SpeedKind
     device: str

@@ -46,6 +46,10 @@ class Session(ABC):
         """Write `byte`, 0 to 255, to every byte of the arena."""
 
     @abstractmethod
+    def threads(self, count: int) -> None:
+        """Run steps on so many threads from now on, 1 to 256; DeviceError where the program cannot."""
+
+    @abstractmethod
     def run(self, first: int, last: int) -> Timing:
         """Run the steps first..last, both included; what each took, where the program can count it."""
 

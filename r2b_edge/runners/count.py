@@ -25,6 +25,27 @@ _COUNTS = "r2b_counts.bin"
 
 
 @dataclass(frozen=True)
+class ThreadCounts:
+    """Emulated instructions of one inference on several threads; waiting is sleeping, and counts nothing.
+
+    Attributes:
+        steps: of each step, each thread's; the caller's is the first, the marker's own taken off.
+    """
+
+    steps: tuple[tuple[int, ...], ...]
+
+    @property
+    def busiest(self) -> int:
+        """Instructions of the busiest thread of each step, summed: a step begins when the one before is done."""
+        return sum(max(step) for step in self.steps)
+
+    @property
+    def total(self) -> int:
+        """Instructions of all threads."""
+        return sum(sum(step) for step in self.steps)
+
+
+@dataclass(frozen=True)
 class Counts:
     """Emulated instructions of one inference.
 
@@ -80,6 +101,45 @@ def count_instructions(
         DeviceError: the run fails.
         InputError: `program` is not an ELF runner.
     """
+    steps = _run(program, target, inputs, folder, time_limit_s, plugin, 1)
+    return read_counts(folder / _COUNTS, steps)
+
+
+def count_threads(
+    program: Path,
+    target: Target,
+    inputs: Mapping[int, bytes],
+    folder: Path,
+    threads: int,
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+) -> ThreadCounts:
+    """The same on so many threads, each counted for itself.
+
+    Raises:
+        ToolMissingError: `obstacle` says why.
+        DeviceError: the run fails, or the program has no threads.
+        InputError: `program` is not an ELF runner.
+    """
+    steps = _run(program, target, inputs, folder, time_limit_s, None, threads)
+    marks = _marks(folder / _COUNTS, steps, threads)
+    marker, *between = (
+        tuple(a - b for a, b in zip(after, before, strict=True))
+        for before, after in itertools.pairwise(marks)
+    )
+    return ThreadCounts(tuple((first - marker[0], *others) for first, *others in between))
+
+
+def _run(
+    program: Path,
+    target: Target,
+    inputs: Mapping[int, bytes],
+    folder: Path,
+    time_limit_s: float,
+    plugin: bytes | None,
+    threads: int,
+) -> int:
+    """Run all steps once, marked, with the plug-in writing to _COUNTS in `folder`; how many steps there are."""
     reason = obstacle(target)
     if reason is not None:
         raise ToolMissingError(f"instructions cannot be counted: {reason}")
@@ -92,15 +152,19 @@ def count_instructions(
 
     # QEMU splits a plug-in's arguments at commas: plain file names, relative to the working folder.
     argument = f"./{_PLUGIN},marker={marker:#x},out={_COUNTS}"
+    if threads > 1:
+        argument += f",threads={threads}"
     channel = ProcessChannel(command(target.emulator, program, "-plugin", argument), cwd=folder)
     with StreamSession(channel, time_limit_s) as session:
         for tensor, data in inputs.items():
             session.load(tensor, data)
+        if threads > 1:
+            session.threads(threads)
         steps = session.info().steps
         session.run_marked(0, steps - 1)
         session.quit()
         channel.wait(time.monotonic() + time_limit_s)
-    return read_counts(folder / _COUNTS, steps)
+    return steps
 
 
 def read_counts(path: Path, steps: int) -> Counts:
@@ -109,12 +173,18 @@ def read_counts(path: Path, steps: int) -> Counts:
     Raises:
         DeviceError: another number of them.
     """
-    data = path.read_bytes()
-    if len(data) != 8 * (steps + 2):  # two markers before the first step, one after each
-        raise DeviceError(f"the plug-in saw {len(data) // 8} markers instead of {steps + 2}")
-    totals = struct.unpack(f"={steps + 2}Q", data)
+    totals = (total for (total,) in _marks(path, steps, 1))
     marker, *between = (after - before for before, after in itertools.pairwise(totals))
     return Counts(tuple(count - marker for count in between), marker * (steps + 1))
+
+
+def _marks(path: Path, steps: int, threads: int) -> list[tuple[int, ...]]:
+    """Each thread's count at each marker: two before the first step, one after each."""
+    data = path.read_bytes()
+    if len(data) != 8 * threads * (steps + 2):
+        seen = len(data) // (8 * threads)
+        raise DeviceError(f"the plug-in saw {seen} markers instead of {steps + 2}")
+    return list(struct.iter_unpack(f"={threads}Q", data))
 
 
 def _compile_plugin(qemu: Path, folder: Path, source: bytes) -> None:

@@ -46,12 +46,13 @@ class Op(enum.IntEnum):
     STACK = 5
     QUIT = 6
     FILL = 7
+    THREADS = 8
 
 
 _STATUS = {
     1: "it speaks another protocol version",
     2: "it does not know this request",
-    3: "it has no such tensor or step, or that is no byte",
+    3: "it has no such tensor or step, that is no byte, or too many threads",
     4: "the payload has the wrong length",
     5: "the payload arrived damaged, or not all of it",
     6: "this build of it cannot do that",

@@ -50,6 +50,10 @@ class StreamSession(Session):
         """See Session."""
         self._ask(Frame(Op.FILL, a=byte))
 
+    def threads(self, count: int) -> None:
+        """See Session."""
+        self._ask(Frame(Op.THREADS, a=count))
+
     def run(self, first: int, last: int) -> Timing:
         """See Session."""
         count = self._count(first, last)

@@ -58,7 +58,7 @@ def block_conv(b: Builder) -> str:
 
     Half of the windows are 3x3 with stride 1 or 2, most of them on maps that fill tiles of 7; the others are random.
     """
-    channels = int(b.rng.choice([8, 31, 48, 64, 66, 128, 160, 256]))
+    channels = int(b.rng.choice([8, 31, 40, 48, 64, 64, 66, 128, 160, 256]))
     if b.rng.random() < 0.05:
         channels = 520
     outputs = int(b.rng.choice([8, 16, 24, 40, 64, 136, int(b.rng.integers(1, 40))]))
@@ -187,6 +187,24 @@ def float_blocks(b: Builder, uint8: bool = False) -> str:
     return b.add(FloatConv(weight, b.floats(outputs), w, half=half), x)
 
 
+def winograd_conv(b: Builder) -> str:
+    """7x7 and 3x3 with stride 2, on maps whose rows and columns leave tiles and groups of tiles half full, or fill them.
+
+    Some maps are so small that no tile lies inside of their border; pads differ from side to side.
+    """
+    size = int(b.rng.choice([3, 7]))
+    channels, outputs = int(b.rng.choice([1, 2, 3, 3, 4])), int(b.rng.choice([8, 16, 24]))
+    height = int(b.rng.integers(1, 40))
+    width = int(b.rng.choice([64, 65, 71, 96, int(b.rng.integers(1, 100))]))
+    pads = (size // 2,) * 4
+    if b.rng.random() < 0.5 or min(height, width) + size // 2 < size:
+        pads = tuple(int(p) for p in b.rng.integers(0, size, size=4))
+        pads = (max(pads[0], size - height), max(pads[1], size - width), *pads[2:])
+    w = Window((size, size), (2, 2), pads)
+    weight = fan_in(b.floats(outputs, channels, size, size))
+    return b.add(FloatConv(weight, b.floats(outputs), w), b.input(1, channels, height, width))
+
+
 def quant_conv(b: Builder) -> str:
     """A map or a vector in 8-bit integers; steps in which inputs lie between two integers, and beyond both ends."""
     _, channels, outputs = groups_of(b)
@@ -241,6 +259,16 @@ def pool_window(b: Builder, height: int, width: int) -> Window:
 def max_pool(b: Builder) -> str:
     x, w = pooled(b)
     return b.add(MaxPool(w), x)
+
+
+def wide_max_pool(b: Builder) -> str:
+    """Half of them 3x3 with stride 2 on wider maps, of channels that go 16 at a time and others."""
+    if b.rng.random() < 0.5:
+        return max_pool(b)
+    pads = tuple(int(p) for p in b.rng.integers(0, 2, size=4))
+    height, width = int(b.rng.integers(3, 12)), int(b.rng.integers(3, 30))
+    channels = int(b.rng.choice([4, 16, 32, 37, 48, 64]))
+    return b.add(MaxPool(Window((3, 3), (2, 2), pads)), b.input(1, channels, height, width))
 
 
 def avg_pool(b: Builder) -> str:
@@ -356,6 +384,8 @@ KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
     "fconv_neon": float_blocks,
     "fconv_bytes_dsp": functools.partial(float_blocks, uint8=True),
     "fconv_bytes_neon": functools.partial(float_blocks, uint8=True),
+    "fconv_winograd_neon": winograd_conv,
+    "maxpool_neon": wide_max_pool,
     "dense_dsp": dense_blocks,
     "dense_neon": dense_blocks,
     "repack_bits32": functools.partial(repacked, convs=2, pools=1),

@@ -27,21 +27,32 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
 
 
+CORES = 4
+
+
+def target_of(family: str) -> Target:
+    """A target that prefers these kernels, and that has threads if its like runs Linux."""
+    cores = CORES if family in ("portable", "neon", "mcu") else 1
+    return Target(families=tuple(dict.fromkeys([family, "portable"])), cores=cores)
+
+
 def _program_of(kernel: Kernel, name: str = "", seed: int = 0) -> tuple[Graph, Program]:
     graph = layers(kernel, seed or REGISTRY.index(kernel))
-    target = Target(families=tuple(dict.fromkeys([kernel.family, "portable"])))
+    target = target_of(kernel.family)
     others = [k for k in REGISTRY if k != kernel]
     kernel = dataclasses.replace(kernel, wins=lambda op, x, y: True)  # slow shapes, too
     name = f"layers_{name or kernel.name}"
-    return graph, build_program(graph, target, name, {}, (kernel, *others), GUARD, streams="none")
+    registry = (kernel, *others)
+    return graph, build_program(graph, target, name, {}, registry, GUARD, streams="none", worth=0)
 
 
 def _rows_of(kernel: Kernel) -> tuple[Graph, Program]:
     graph = rows(kernel, REGISTRY.index(kernel))
-    target = Target(families=tuple(dict.fromkeys([kernel.family, "portable"])))
     others = [k for k in REGISTRY if k != kernel]
-    name = f"rows_{kernel.name}"
-    return graph, build_program(graph, target, name, {}, (kernel, *others), GUARD, streams="all")
+    kernel = dataclasses.replace(kernel, wins=lambda op, x, y: True)
+    name, registry = f"rows_{kernel.name}", (kernel, *others)
+    target = target_of(kernel.family)
+    return graph, build_program(graph, target, name, {}, registry, GUARD, streams="all", worth=0)
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +71,8 @@ def programs() -> Programs:
     made |= {name: _program_of(blocks, name, seed) for name, seed in BLOCK_SEEDS.items()}
     for name in OTHER_NETS:
         net, family = name.split("_")
-        target = Target(families=(family, "portable"))
-        made[name] = NETS[net], build_program(NETS[net], target, name, {}, guard=GUARD)
+        target = target_of(family)
+        made[name] = NETS[net], build_program(NETS[net], target, name, {}, guard=GUARD, worth=0)
     return made
 
 

@@ -3,7 +3,8 @@
 // Runs generated models for tests/c: each request carries a whole arena, and the answer is the arena afterwards, so
 // that a test sees every byte that a step touches.
 //
-// Request, native u32: model, mode, first, last; then the arena's bytes. Answer: u32 status, the arena.
+// Request, native u32: model, mode + 256 * threads, first, last; then the arena's bytes. Answer: u32 status, the arena.
+// With threads, 1 or more, tasks run in a pool of so many, with 0 without a pool.
 //   mode 0: r2b_run_steps(first, last)
 //   mode 1: r2b_run with buffers of its own; the inputs are taken from the arena that came, the outputs go into the
 //           one that is sent back
@@ -19,6 +20,17 @@
 #include <string.h>
 
 #include "r2b.h"
+#ifdef __linux__
+#include "pool.h"
+#else
+static const r2b_parallel *r2b_pool_open(uint32_t threads) {
+    (void)threads;
+    abort();
+}
+static void r2b_pool_close(const r2b_parallel *pool) {
+    (void)pool;
+}
+#endif
 
 extern const r2b_model *const test_models[];
 extern const uint32_t test_model_count;
@@ -26,6 +38,12 @@ extern const uint32_t test_model_count;
 static void *must(void *block) {
     if (block == NULL) abort();
     return block;
+}
+
+static const r2b_parallel *must_pool(uint32_t threads) {
+    const r2b_parallel *const pool = r2b_pool_open(threads);
+    if (pool == NULL) abort();
+    return pool;
 }
 
 #ifdef __SANITIZE_ADDRESS__
@@ -50,7 +68,7 @@ static place place_for(const r2b_model *model) {
     return p;
 }
 
-static r2b_status run_buffered(const r2b_model *model, uint8_t *arena, uint8_t *image) {
+static r2b_status run_buffered(const r2b_model *model, uint8_t *arena, uint8_t *image, const r2b_parallel *parallel) {
     const void **inputs = must(calloc(model->input_count, sizeof *inputs));
     void **outputs = must(calloc(model->output_count, sizeof *outputs));
     for (uint32_t i = 0; i < model->input_count; i++) {
@@ -63,7 +81,7 @@ static r2b_status run_buffered(const r2b_model *model, uint8_t *arena, uint8_t *
         outputs[i] = must(malloc(model->tensors[model->outputs[i]].bytes));
     }
     const r2b_io io = {inputs, outputs};
-    const r2b_status status = r2b_run(model, &io, arena, NULL);
+    const r2b_status status = r2b_run(model, &io, arena, parallel);
     memset(arena, 0xff, model->arena_bytes);
     for (uint32_t i = 0; i < model->output_count; i++) {
         const r2b_tensor *const t = &model->tensors[model->outputs[i]];
@@ -114,7 +132,8 @@ static void forbid(const r2b_model *model, uint8_t *arena, const uint8_t *marks)
     }
 }
 
-static uint32_t run_watched(const r2b_model *model, uint8_t *arena, uint32_t first, uint32_t last) {
+static uint32_t run_watched(const r2b_model *model, uint8_t *arena, uint32_t first, uint32_t last,
+                            const r2b_parallel *parallel) {
     uint8_t *const marks = must(malloc(model->arena_bytes));
     uint8_t *const before = must(malloc(model->arena_bytes));
     uint32_t status = 0;
@@ -125,7 +144,7 @@ static uint32_t run_watched(const r2b_model *model, uint8_t *arena, uint32_t fir
         fill_dead(model, arena, marks, pattern);
         memcpy(before, arena, model->arena_bytes);
         forbid(model, arena, marks);
-        status = (uint32_t)r2b_run_steps(model, arena, i, i, NULL);
+        status = (uint32_t)r2b_run_steps(model, arena, i, i, parallel);
         ASAN_UNPOISON_MEMORY_REGION(arena, model->arena_bytes);
         for (uint32_t k = 0; k < model->arena_bytes; k++) {
             if ((marks[k] & WRITTEN) || arena[k] == before[k]) continue;
@@ -147,20 +166,24 @@ int main(void) {
         uint8_t *const arena = p.arena;
         if (fread(arena, model->arena_bytes, 1, stdin) != 1) return 3;
         uint32_t status;
-        if (request[1] == 0) {
-            status = (uint32_t)r2b_run_steps(model, arena, request[2], request[3], NULL);
-        } else if (request[1] == 2) {
-            status = run_watched(model, arena, request[2], request[3]);
+        const uint32_t mode = request[1] % 256;
+        const uint32_t threads = request[1] / 256;
+        const r2b_parallel *const parallel = threads > 0 ? must_pool(threads) : NULL;
+        if (mode == 0) {
+            status = (uint32_t)r2b_run_steps(model, arena, request[2], request[3], parallel);
+        } else if (mode == 2) {
+            status = run_watched(model, arena, request[2], request[3], parallel);
         } else {
             uint8_t *const image = must(malloc(model->arena_bytes));
             memcpy(image, arena, model->arena_bytes);
             memset(arena, 0xff, model->arena_bytes);
-            status = (uint32_t)run_buffered(model, arena, image);
+            status = (uint32_t)run_buffered(model, arena, image, parallel);
             free(image);
         }
         if (fwrite(&status, sizeof status, 1, stdout) != 1) return 4;
         if (fwrite(arena, model->arena_bytes, 1, stdout) != 1) return 4;
         if (fflush(stdout) != 0) return 4;  // whoever asks one by one waits for it
+        r2b_pool_close(parallel);
         free(p.block);
     }
     return 0;

@@ -20,6 +20,7 @@ from r2b_edge.ops import Op
 from r2b_edge.targets import Memory, Use
 
 HERE = Path(__file__).parent
+POOL = HERE.parents[1] / "firmware_templates/project"
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
 
 
@@ -33,6 +34,7 @@ class Target:
     flags: tuple[str, ...] = ()
     os: str = "linux"
     stack_bytes: int | None = None
+    cores: int = 1
 
     def region(self, use: Use) -> Memory | None:
         return None
@@ -89,6 +91,7 @@ class Toolchain:
     families: tuple[str, ...] = ("mcu", "portable")
     sources: tuple[Path, ...] = ()
     only: str = ""
+    has_threads: bool = True
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -117,6 +120,7 @@ def _cortex_m(
         families,
         sources=(HERE / "cortex_m.c",),
         only=only,
+        has_threads=False,
     )
 
 
@@ -172,7 +176,17 @@ def compile_all(
     out.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(one, [*sources, *toolchain.sources]))
-    _cc([toolchain.compiler, *toolchain.flags, *map(str, objects), "-o", str(out / "program")])
+    threads = ["-pthread"] if toolchain.has_threads else []
+    _cc(
+        [
+            toolchain.compiler,
+            *toolchain.flags,
+            *threads,
+            *map(str, objects),
+            "-o",
+            str(out / "program"),
+        ]
+    )
     return out / "program"
 
 
@@ -186,6 +200,7 @@ class Models:
 
     def __init__(self, programs: Sequence[Program], toolchain: Toolchain, folder: Path) -> None:
         self._toolchain = toolchain
+        self.has_threads = toolchain.has_threads
         self.names = frozenset(p.name for p in programs)
         self._index = {p.name: i for i, p in enumerate(programs)}
         sources: dict[Path, None] = {}
@@ -207,13 +222,18 @@ class Models:
         )
         self._program = compile_all(
             toolchain,
-            [*sources, table, HERE / "harness.c"],
-            [folder / "include", folder / "model"],
+            [
+                *sources,
+                table,
+                HERE / "harness.c",
+                *([POOL / "pool_linux.c"] if toolchain.has_threads else []),
+            ],
+            [folder / "include", folder / "model", POOL],
             folder / "build",
         )
 
     def run(self, requests: Sequence[tuple[Program, int, int, int, bytes]]) -> list[bytes]:
-        """The arenas after requests of (program, mode, first step, last step, arena)."""
+        """The arenas after requests of (program, mode, first step, last step, arena); see harness.c."""
         data = b"".join(
             struct.pack("4I", self._index[p.name], mode, first, last) + arena
             for p, mode, first, last, arena in requests

@@ -69,21 +69,21 @@ def test_flip_bits_beyond_the_last_channel_are_zero() -> None:
 
 
 def test_block_weights_lie_as_the_header_says() -> None:
-    """Wide: 8 outputs of 128 channels to a tap; narrow: 16 of 64. What is padded is 0."""
+    """Wide: 8 outputs of 128 channels to a tap; narrow: 16 of 64; thin: 16 of 32. What is padded is 0."""
     rng = np.random.default_rng(0)
-    for outputs, channels in ((11, 45), (16, 64), (5, 130), (8, 65)):
+    for outputs, channels in ((11, 45), (16, 64), (5, 130), (8, 65), (17, 32), (3, 9)):
         weight = rng.choice(np.array([-1, 1], np.int8), size=(outputs, channels, 2, 3))
-        together, lane = (16, 64) if channels <= 64 else (8, 128)
+        together, lane = (8, 128) if channels > 64 else (16, 64) if channels > 32 else (16, 32)
         chunks = -(-channels // lane)
         words = pack.block_weights(weight)
         assert words.dtype == np.uint32
-        assert words.shape == (-(-outputs // together), 2, chunks, 3, 32)
+        assert words.shape == (-(-outputs // together), 2, chunks, 3, together * lane // 32)
         bits = np.unpackbits(words.view(np.uint8), bitorder="little")
         bits = bits.reshape(-1, 2, chunks, 3, together, lane)
         for o, c, y, x in np.ndindex(weight.shape):
             bit = bits[o // together, y, c // lane, x, o % together, c % lane]
-            assert bit == (weight[o, c, y, x] < 0)
-        assert bits.sum() == (weight < 0).sum()
+            assert bit == (weight[o, c, y, x] > 0)
+        assert bits.sum() == (weight > 0).sum()
 
 
 def test_border_counts_are_what_a_constant_border_gives() -> None:
@@ -93,5 +93,5 @@ def test_border_counts_are_what_a_constant_border_gives() -> None:
         counts = pack.border_counts(weight, pad_value).view(np.uint16)
         assert counts.shape == (2, 3, 16)
         dot = (weight * pad_value).sum(axis=1).transpose(1, 2, 0)
-        assert (70 - 2 * counts[..., :11].astype(int) == dot).all()
+        assert (2 * counts[..., :11].astype(int) - 70 == dot).all()
         assert (counts[..., 11:] == 0).all()

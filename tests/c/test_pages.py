@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from r2b_edge.exporters.c.kernel import Kernel
+from r2b_edge.exporters.c.kernel import Kernel, Split
 from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.layout import chw
 from r2b_edge.exporters.c.pack import window_fields
 from r2b_edge.graph.graph import Graph, Node
-from r2b_edge.ops import BinaryConv, FloatConv, Window
+from r2b_edge.ops import BinaryConv, FloatConv, MaxPool, Window
 
 from .cases import BLOCK_SEEDS
-from .conftest import Programs
+from .conftest import CORES, Programs
 from .harness import HERE, TOOLCHAINS, compile_all, run_program
 
 KERNELS = HERE.parents[1] / "firmware_templates" / "kernels"
-NAMES = ("bconv_neon", "fconv_neon", "dense_neon")
-FUNCTIONS = (*NAMES, "fconv_neon_half", "dense_neon_half")
+NAMES = ("bconv_neon", "fconv_neon", "dense_neon", "fconv_winograd_neon", "maxpool_neon")
+FUNCTIONS = (*NAMES[:3], "fconv_neon_half", "dense_neon_half", *NAMES[3:])
 """In the order of their numbers in pages.c."""
 AARCH64 = next(toolchain for toolchain in TOOLCHAINS if "neon" in toolchain.families)
 
@@ -31,14 +31,19 @@ def line(kernel: Kernel, graph: Graph, node: Node) -> list[int]:
     op = node.op
     x, y = graph.type(node.inputs[0]), graph.type(node.output)
     fields = kernel.pack(op, x, y)
-    window = op.window if isinstance(op, BinaryConv | FloatConv) else Window((1, 1))
+    has_window = isinstance(op, BinaryConv | FloatConv | MaxPool)
+    window = op.window if has_window else Window((1, 1))
     pad_value = op.pad_value if isinstance(op, BinaryConv) else 0
-    arrays = [fields["weights"], fields["border" if isinstance(op, BinaryConv) else "bias"]]
+    arrays = [
+        fields.get(n) for n in ("weights", "border" if isinstance(op, BinaryConv) else "bias")
+    ]
     constants = [a.nbytes if isinstance(a, np.ndarray) else 0 for a in arrays]
-    work = kernel.workspace(op, x, y)
+    split = kernel.split(op, x, y, CORES) if kernel.split else Split({})
+    tasks = [*split.fields.values(), 1, 1][:2]
+    work = kernel.workspace(op, x, y) + split.workspace
     sizes = (kernel.reads.nbytes(x), *constants, work, 4 * int(np.prod(chw(y))))
     number = FUNCTIONS.index(kernel.function(op))
-    return [number, *window_fields(window, x, y).values(), pad_value, *sizes]
+    return [number, *window_fields(window, x, y).values(), pad_value, *tasks, *sizes]
 
 
 def lines(programs: Programs) -> Iterator[list[int]]:
@@ -58,8 +63,9 @@ def layers(programs: Programs) -> bytes:
 
 
 def pages(folder: Path, kernels: Path) -> Path:
-    names = ("r2b_bconv_neon.c", "r2b_fconv_neon.c", "r2b_epilogue.c")
-    sources = [HERE / "pages.c", *(kernels / name for name in names)]
+    kernels_of = [kernel for kernel in REGISTRY if kernel.name in NAMES]
+    names = dict.fromkeys(n for k in kernels_of for n in (k.source, *k.others))
+    sources = [HERE / "pages.c", *(kernels / name for name in [*names, "r2b_epilogue.c"])]
     return compile_all(AARCH64, sources, [kernels, KERNELS], folder)
 
 
@@ -86,10 +92,25 @@ BUGS = {
         "const int two = b + 1 < line->blocks;",
         "const int two = 1;",
     ),
+    "a pair of products more than there are": (
+        "r2b_winograd_neon.S",
+        "    add w13, w7, #1             //",
+        "    add w13, w7, #5             //",
+    ),
+    "rows below the map": (
+        "r2b_fconv_winograd_neon_input.h",
+        "y + rows <= g->in_height;",
+        "y + rows <= g->in_height + 2;",
+    ),
+    "a fourth row of the pool's window": (
+        "r2b_maxpool_neon.c",
+        "w->rows; y++)",
+        "w->rows + 1; y++)",
+    ),
     "weights of one block too many": (
         "r2b_bconv_neon.c",
-        "s.groups = s.blocks.count",
-        "s.blocks.count++;\n    s.groups = s.blocks.count",
+        ".count = s->groups / s->block_groups,",
+        ".count = s->groups / s->block_groups + 1,",
     ),
 }
 
@@ -100,7 +121,7 @@ def test_a_touch_is_seen(
 ) -> None:
     require_tool(*AARCH64.tools)
     changed, right, wrong = BUGS[bug]
-    for source in KERNELS.glob("*.[ch]"):
+    for source in KERNELS.glob("*.[chS]"):
         text = source.read_text()
         if source.name == changed:
             assert text.count(right) == 1
@@ -113,20 +134,19 @@ def test_a_touch_is_seen(
 LOOPS = (
     *(f"{size}_{side}{stride}" for size in ("wide", "narrow") for stride in ("", "_2")
       for side in ("middle", "left", "right", "both")),
-    *(f"{size}_{pixels}" for size in ("wide", "narrow") for pixels in ("seven", "one")),
+    *(f"{size}_{pixels}" for size in ("wide", "narrow", "thin") for pixels in range(1, 8)),
 )  # fmt: skip
 
 
 def test_every_loop_runs(layers: bytes, tmp_path: Path, require_tool: Callable[..., None]) -> None:
     """Each loop, made to tell its name, is heard: the layers leave none out."""
     require_tool(*AARCH64.tools)
-    for source in KERNELS.glob("*.[ch]"):
+    for source in KERNELS.glob("*.[chS]"):
         text = source.read_text()
         if source.name == "r2b_bconv_neon_loops.h":
-            assert text.count("    static void name(") == 4
-            text = "#include <stdio.h>\n" + text.replace(
-                "FOR_BLOCKS {", "(void)puts(__func__); FOR_BLOCKS {"
-            )
+            begin = "const uint8_t *x, *w = t->w;"
+            assert text.count(begin) == 1
+            text = "#include <stdio.h>\n" + text.replace(begin, "(void)puts(__func__); " + begin)
         (tmp_path / source.name).write_text(text)
     heard = run_program(AARCH64, pages(tmp_path / "build", tmp_path), layers).decode().split()
     assert set(LOOPS) <= set(heard)

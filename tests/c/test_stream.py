@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from r2b_edge.exporters.c import Program, Streams, build_program
+from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.exporters.c.render import render
 from r2b_edge.graph.graph import Graph
 from r2b_edge.ops import (
@@ -21,6 +23,7 @@ from r2b_edge.ops import (
     GlobalAvgPool,
     MaxPool,
     Mul,
+    PReLU,
     Step,
     Window,
 )
@@ -57,7 +60,7 @@ def test_a_stem_and_its_pool_are_one_step() -> None:
     program = build(graph)
     first = program.steps[0]
     assert first.kernels == ("fconv_portable", "maxpool_portable")
-    assert [node.split()[1] for node in first.nodes[:3]] == ["floatconv", "clip", "maxpool"]
+    assert [node.split()[1] for node in first.nodes[:3]] == ["floatconv", "maxpool", "clip"]
     assert first.layer == first.nodes[0]
     assert first.inputs == program.inputs
     assert set(first.nodes) == {n.name for n in graph.nodes} - {graph.producers()[scores].name}
@@ -70,6 +73,38 @@ def test_a_stem_and_its_pool_are_one_step() -> None:
     assert apart.hash != program.hash
     assert "src/r2b_rows.c" in dict(render(program, Target()))
     assert "src/r2b_rows.c" not in dict(render(apart, Target()))
+
+
+@pytest.mark.parametrize(
+    ("slope", "pool", "behind"),
+    [(0.25, MaxPool, True), (-0.25, MaxPool, False), (0.25, AvgPool, False)],
+)
+def test_what_rises_runs_behind_the_maximum(
+    slope: float, pool: type[MaxPool | AvgPool], behind: bool
+) -> None:
+    """Of 4 values one is left there. What may fall, and what a mean is taken of, stays where it was."""
+    b = Builder()
+    x = b.add(PReLU(np.full(16, slope, np.float32)), stem(b))
+    program = build(b.done(b.add(pool(POOL.window), x)))
+    (step,) = program.steps
+    assert step.stream is not None
+    kinds = [[op.kind for op in call.epilogue] for call in (step.stream.maker, step)]
+    own = ["CLIP", "PRELU"]
+    assert kinds == ([["STORE"], [*own, "STORE"]] if behind else [[*own, "STORE"], ["STORE"]])
+
+
+@pytest.mark.parametrize(("cores", "rows"), [(1, 5), (3, 6)])
+def test_a_maker_of_four_rows_at_once_has_room_for_them(cores: int, rows: int) -> None:
+    """The reader keeps one row of three, and makes four: 5, or 6 where a task begins between."""
+    b = Builder()
+    graph = b.done(b.add(POOL, stem(b)))
+    registry = [dataclasses.replace(k, rows_at_once=4) if k.by_rows else k for k in REGISTRY]
+    target = Target(cores=cores)
+    program = build_program(graph, target, "net", {}, registry, streams="all", worth=1)
+    (step,) = program.steps
+    assert step.stream is not None
+    assert step.stream.fields["at_once"] == 4
+    assert step.stream.fields["rows"] == rows
 
 
 def test_what_saves_nothing_stays_apart() -> None:

@@ -133,8 +133,8 @@ BUGS = {
     ),
     "a mean clears more of its workspace than it has": (
         "r2b_epilogue.c",
-        "memset(arena + op->work, 0, bytes);",
-        "memset(arena + op->work, 0, bytes + 4);",
+        "memset(arena + r2b_row_sums(op, epilogue->channels, epilogue->task), 0, bytes);",
+        "memset(arena + r2b_row_sums(op, epilogue->channels, epilogue->task), 0, bytes + 4);",
     ),
     "a convolution's tile is one value too long": (
         "r2b_fconv_loops.h",

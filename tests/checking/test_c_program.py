@@ -65,6 +65,9 @@ class Wrapped(Session):
     def fill(self, byte: int) -> None:
         self.session.fill(byte)
 
+    def threads(self, count: int) -> None:
+        self.session.threads(count)
+
     def run(self, first: int, last: int) -> Timing:
         return self.session.run(first, last)
 

@@ -45,6 +45,9 @@ def test_export_and_check(onnx_file: Path, tmp_path: Path) -> None:
     assert speed["kind"] == "emulated instructions"
     assert "netduinoplus2" in speed["device"]
 
+    asked = run("check", out, "--threads", 2)
+    assert (asked.exit_code, fault(asked)) == (2, "2 threads on stm32f405")
+
     most = memory["flash_bytes"], memory["ram_bytes"]
     for flash, ram, code in ((0, 0, 0), (1, 0, 1), (0, 1, 1)):
         limits = ("--max-flash", most[0] - flash, "--max-ram", most[1] - ram)

@@ -201,7 +201,8 @@ def test_samples_and_labels(exported: Path, tmp_path: Path) -> None:
     samples, labels = tmp_path / "samples.npy", tmp_path / "labels.npy"
     np.save(samples, images)
     np.save(labels, np.asarray(answers))
-    result = run("check", exported, "--samples", samples, "--labels", labels, "--json")
+    options = ("--samples", samples, "--labels", labels, "--threads", 3)
+    result = run("check", exported, *options, "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)["check"]
     assert found["reference_accuracy"] == pytest.approx(4 / 6)

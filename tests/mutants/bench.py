@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from mutant_nets import FAMILIES, NETS, QUANTISED, STORAGE
+from mutant_nets import CUT, FAMILIES, NETS, QUANTISED, STORAGE
 from planting import Mutant, replaced
 
 import r2b_edge
@@ -22,6 +22,7 @@ from r2b_edge.checking.samples import random_samples
 from r2b_edge.checking.verify import Verifier
 from r2b_edge.exporters import c as c_exporter
 from r2b_edge.exporters.c.render import render
+from r2b_edge.exporters.c.split import WORTH
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.pipeline import Storage, graph_of, program_of
 from r2b_edge.runners import connect
@@ -50,6 +51,7 @@ class Bench:
         r2b_edge.export(onnx, target="host", out=folder / "out", options=options)
         self.report = report.read(folder / "out")
         host = targets.load("host")
+        self.worth = 0 if net in CUT else WORTH
         self.target = host.model_copy(update={"families": FAMILIES.get(net, host.families)})
 
     def fault(self, executor: str, mutant: Mutant | None = None) -> tuple[str, tuple[str, ...]]:
@@ -67,7 +69,8 @@ class Bench:
             elif executor == "tflite":
                 runs = LceExecutor(convert(graph))
             else:
-                program = program_of(graph, self.target, NAME, self.report.model.sha256)
+                sha256 = self.report.model.sha256
+                program = program_of(graph, self.target, NAME, sha256, worth=self.worth)
                 self._write(program, mutant)
                 built = build(self.folder / "c", self.target, self.folder / "build")
                 session = connect("host", self.target).open(built.runner)

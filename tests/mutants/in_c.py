@@ -39,7 +39,7 @@ KERNELS = (
     ),
     Mutant(
         "new rows over those that are kept", _ROWS, ROWS,
-        "made.first = (end - begin) * maker->out_width", "made.first = 0", "Conv_0",
+        "made.first = (before + end - begin) * maker->out_width", "made.first = before * maker->out_width", "Conv_0",
         "where the next rows go in a buffer",
     ),
     Mutant(
@@ -49,7 +49,7 @@ KERNELS = (
     ),
     Mutant(
         "mean ended with each part", _ROWS, ROWS,
-        "part.more = y + 1 < reader->out_height;", "part.more = 0;", "Conv_0",
+        "part.more = rows->tasks > 1 || y + 1 < reader->out_height;", "part.more = 0;", "Conv_0",
         "a mean over a map that comes in parts",
     ),
     Mutant(

@@ -181,6 +181,8 @@ FAMILIES = {
     "integers_mcu": ("mcu", "portable"),
 }
 """The kernel families of networks that do not take those of the host."""
+CUT = {"real_to_binary_mcu"}
+"""Networks whose steps are cut into tasks, however small."""
 STORAGE = {"camera": Storage("fp16", "uint8")}
 """Of networks that are not stored in float32."""
 QUANTISED = {"quantised"}

@@ -130,6 +130,7 @@ class Compiler:
             f'-DR2B_MODEL_HEADER="{name}.h"', f"-DR2B_MODEL=r2b_{name}_model",
             f"-DR2B_ARENA_BYTES={symbol}_BYTES", f"-DR2B_ARENA_ALIGNMENT={symbol}_ALIGNMENT",
             f"model/{name}.c", f"model/{name}_weights.c", "runner/runner.c", "runner/port_linux.c",
+            "runner/pool_linux.c",
             *(self._kernels[source] for source in sources),
             "-pthread", "-o", "program",
         )  # fmt: skip

@@ -180,8 +180,11 @@ def test_imagenet_sized_network(tmp_path: Path, require_lce: None, rpi4_tools: N
     assert report.memory.weight_saving >= 13.9
 
     np.save(tmp_path / "x.npy", example.numpy())
-    checked = r2b_edge.check(out, samples=tmp_path / "x.npy")
+    checked = r2b_edge.check(out, samples=tmp_path / "x.npy", threads=4)
     assert_exact(checked, 1, binary_layers=16, compared=R2B_RESNET18)
+    one, four = checked.speed
+    assert (one.threads, four.threads) == (1, 4)
+    assert four.median < 0.3 * one.median
     assert checked.check is not None
     assert checked.check.effect is not None
     assert checked.check.effect.max_abs_error is not None

@@ -22,6 +22,7 @@ from r2b_edge.checking.reference import Reference
 from r2b_edge.checking.verify import Verdict, Verifier
 from r2b_edge.errors import InputError, UnsupportedError
 from r2b_edge.exporters.c import Program
+from r2b_edge.exporters.c.split import WORTH
 from r2b_edge.exporters.tflite.convert import convert
 from r2b_edge.graph.graph import Graph
 from r2b_edge.ops import Dense, FloatConv, QuantConv
@@ -61,6 +62,7 @@ class Outcome:
         bits: compared bits.
         ties: margin ties among them.
         streams: steps that read a map by rows, over all programs.
+        cut: steps in several tasks, over all programs.
         integers: layers in 8-bit integers.
     """
 
@@ -71,6 +73,7 @@ class Outcome:
     bits: int = 0
     ties: int = 0
     streams: int = 0
+    cut: int = 0
     integers: int = 0
 
     @property
@@ -137,8 +140,14 @@ class Bench:
         for machine in self.machines:
             turns = machine.turns()
             programs[machine.name] = program_of(
-                graph, turns[index % len(turns)], graph.name, "", streams=machine.streams
+                graph,
+                turns[index % len(turns)],
+                graph.name,
+                "",
+                streams=machine.streams,
+                worth=index % 2 * WORTH,  # half of them are cut into tasks, however small
             )
+        outcome.cut = sum(s.concurrent > 1 for p in programs.values() for s in p.steps)
         outcome.streams = sum(bool(s.stream) for p in programs.values() for s in p.steps)
         reference = Reference(path, graph)
         values = [reference.run(sample) for sample in built.samples]

@@ -25,10 +25,11 @@ from r2b_edge.runners.process import ProcessChannel
 
 KERNELS = Path(r2b_edge.firmware_templates.__file__).parent / "kernels"
 HARNESS = Path(__file__).parent.parent / "c" / "harness.c"
+POOL = KERNELS.parent / "project"
 FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 TIME_LIMIT_S = 60.0
-STEPS, BUFFERED = 0, 1
-"""Modes of harness.c: run steps in the arena; run everything from buffers of its own."""
+STEPS, BUFFERED = 0, 1 + 256 * 3
+"""Modes of harness.c: run steps in the arena; run everything from buffers of its own, on three threads."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,12 @@ class Library:
             if kernel.family not in families
             for file in (kernel.source, *kernel.others)
         }
-        sources = [*(c for c in sorted(KERNELS.glob("*.c")) if c.name not in others), HARNESS]
-        flags = [*FLAGS, *machine.kernel_flags, f"-I{KERNELS}"]
+        sources = [
+            *(c for c in sorted(KERNELS.glob("*.c")) if c.name not in others),
+            HARNESS,
+            POOL / "pool_linux.c",
+        ]
+        flags = [*FLAGS, *machine.kernel_flags, f"-I{KERNELS}", f"-I{POOL}"]
         _run([machine.compiler, *flags, "-c", *map(str, sources)], self.objects)
         self.linked = [str(self.objects / f"{source.stem}.o") for source in sources]
 
@@ -138,7 +143,16 @@ class Library:
         _run([machine.compiler, *flags, "-c", *(u.name for u in [*units, table])], folder)
         objects = [f"{u.stem}.o" for u in [*units, table]]
         _run(
-            [machine.compiler, *machine.link_flags, *objects, *self.linked, "-o", "program", "-lm"],
+            [
+                machine.compiler,
+                *machine.link_flags,
+                *objects,
+                *self.linked,
+                "-o",
+                "program",
+                "-lm",
+                "-pthread",
+            ],
             folder,
         )
         return folder / "program"
@@ -201,7 +215,7 @@ class ArenaExecutor:
         return self._read(step.outputs, after)
 
     def run(self, inputs: Values) -> Values:
-        """See Executor: in the arena, and from buffers, which must give the same."""
+        """See Executor: in the arena on one thread, and from buffers on several, which must give the same."""
         before = self._filled(self.program.inputs, inputs)
         last = len(self.program.steps) - 1
         in_place, buffered = (
@@ -209,7 +223,9 @@ class ArenaExecutor:
             for mode in (STEPS, BUFFERED)
         )
         for name, value in in_place.items():
-            assert value.tobytes() == buffered[name].tobytes(), f"buffers change {name!r}"
+            assert value.tobytes() == buffered[name].tobytes(), (
+                f"buffers or threads change {name!r}"
+            )
         return buffered
 
     def _filled(self, names: Sequence[str], values: Values) -> bytes:

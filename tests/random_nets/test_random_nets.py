@@ -9,11 +9,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from r2b_edge.errors import UnsupportedError
-from r2b_edge.exporters.c import Program, Streams
+from r2b_edge.exporters.c import Program
 from r2b_edge.graph.graph import Graph
 from r2b_edge.pipeline import Storage, program_of
 from r2b_edge.targets import Target
@@ -27,6 +28,7 @@ from .shrink import BATCH, candidates, shrink
 SEED = 20
 COUNT = 240
 LEAST_STREAMS = 10
+LEAST_CUT = 100
 TORCH_COUNT = 8
 CASES = kept.load()
 
@@ -80,6 +82,7 @@ def test_the_networks_hold_everything(outcomes: list[Outcome]) -> None:
         assert len(drawn) >= 3, kind
     assert sum(o.spec.exact for o in outcomes) >= len(outcomes) / 4
     assert sum(o.streams for o in outcomes) >= LEAST_STREAMS
+    assert sum(o.cut for o in outcomes) >= LEAST_CUT
     assert sum(o.spec.half for o in outcomes) >= len(outcomes) / 20
     assert sum(o.spec.uint8 for o in outcomes) >= len(outcomes) / 20
     assert sum(o.integers > 0 for o in outcomes) >= len(outcomes) / 50
@@ -114,8 +117,8 @@ def test_a_bad_program_is_blamed_alone(
 ) -> None:
     """Also one that dies: the programs that come after it in the same executable are compared all the same."""
 
-    def planted(graph: Graph, board: Target, name: str, sha256: str, streams: Streams) -> Program:
-        program = program_of(graph, board, name, sha256, streams)
+    def planted(graph: Graph, board: Target, name: str, *rest: str, **options: Any) -> Program:
+        program = program_of(graph, board, name, *rest, **options)
         if name != "net1":
             return program
         if plant == "too small an arena":

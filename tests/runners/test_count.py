@@ -9,7 +9,7 @@ import pytest
 
 from r2b_edge import targets
 from r2b_edge.errors import ToolMissingError
-from r2b_edge.runners.count import count_instructions, obstacle
+from r2b_edge.runners.count import count_instructions, count_threads, obstacle
 from r2b_edge.toolchain.build import Build
 
 INPUTS = {0: struct.pack("<4f", 1.0, 2.0, 3.0, 4.0)}
@@ -31,6 +31,20 @@ def test_counts_are_exact_and_repeat(
     assert 10 < twice < 200
     assert 2 * 5000 < plus_one < 10 * 5000  # its loop over 5000 volatile bytes
     assert 0 < first.overhead < 3 * 20
+
+
+def test_threads_are_counted_apart(tiny_build: Callable[..., Build], tmp_path: Path) -> None:
+    """The first step has four tasks, the second none; threads 1 to 3 sleep in it."""
+    runner, target = tiny_build("rpi4").runner, targets.load("rpi4")
+    alone = count_instructions(runner, target, INPUTS, tmp_path)
+    spread = count_threads(runner, target, INPUTS, tmp_path, 4)
+    first, second = spread.steps
+    assert len(first) == len(second) == 4
+    assert all(10 < count < 2000 for count in first)
+    assert second[0] == alone.steps[1]
+    assert sum(second[1:]) < 1000  # from the last task to where they sleep
+    assert spread.busiest == max(first) + second[0]
+    assert spread.total == sum(first) + sum(second)
 
 
 def test_the_counts_do_not_depend_on_the_data(

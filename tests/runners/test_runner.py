@@ -82,6 +82,20 @@ def test_marked_steps_compute_the_same(session: Session) -> None:
     assert struct.unpack("<4f", session.read(2)) == (3.0, -3.0, 8.0, 1.0)
 
 
+def test_any_number_of_threads_computes_the_same(
+    session: Session, request: pytest.FixtureRequest
+) -> None:
+    for threads in (1, 3, 4, 1):
+        if threads > 1 and "stm32f405" in request.node.name:
+            with pytest.raises(DeviceError, match="cannot do that"):
+                session.threads(threads)
+        else:
+            session.threads(threads)
+        session.load(0, FOUR)
+        session.run(0, 1)
+        assert struct.unpack("<4f", session.read(2)) == (3.0, -3.0, 8.0, 1.0)
+
+
 def test_stack_is_that_of_the_deepest_step(
     session: Session, request: pytest.FixtureRequest
 ) -> None:
@@ -138,6 +152,8 @@ def raw_answers(program: Path, sent: bytes, count: int) -> list[Frame]:
         (Frame(Op.FILL, a=256), 3),
         (Frame(Op.FILL, code=1), 2),
         (Frame(Op.FILL, payload=b"x"), 4),
+        (Frame(Op.THREADS, a=0), 3),
+        (Frame(Op.THREADS, a=257), 3),
     ],
 )
 def test_the_program_checks_too(

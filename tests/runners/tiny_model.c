@@ -14,14 +14,20 @@
 
 enum { COUNT = 4, STACK_USED = 5000 };
 
+static void twice_one(void *arena, uint32_t index) {
+    float *const values = arena;
+    values[COUNT + index] = 2.0f * values[index];
+}
+
 static void twice(uint8_t *arena, const r2b_parallel *parallel) {
-    const float *const in = (const float *)(const void *)arena;
-    float *const out = (float *)(void *)(arena + 16);
-    (void)parallel;
     if (TINY_FAULT) __builtin_trap();
     for (volatile int hang = TINY_HANG; hang != 0;) {
     }
-    for (int i = 0; i < COUNT; i++) out[i] = 2.0f * in[i];
+    if (parallel != NULL) {
+        parallel->run(parallel->pool, twice_one, arena, COUNT);
+    } else {
+        for (uint32_t i = 0; i < COUNT; i++) twice_one(arena, i);
+    }
 }
 
 static void plus_one(uint8_t *arena, const r2b_parallel *parallel) {

@@ -54,7 +54,9 @@ def docs_block(language: str, holds: str) -> str:
 def cmake_list(target: Target, script: Path | None, more: str) -> str:
     bare = target.os == "none"
     board = ["startup_cortex_m.c", "memory.c", "fault.c", "systick.c", "port_semihosting.c"]
-    files = " ".join(f"one/runner/{name}" for name in (board if bare else ["port_linux.c"]))
+    files = " ".join(
+        f"one/runner/{name}" for name in (board if bare else ["port_linux.c", "pool_linux.c"])
+    )
     return f"""
 cmake_minimum_required(VERSION 3.16)
 project(firmware LANGUAGES C)

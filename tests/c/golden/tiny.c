@@ -18,7 +18,7 @@ static void step0(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_CLIP, .low = 0.0f, .high = INFINITY},  // node clip
         {.kind = R2B_TILE_STORE, .at = 192},  // clip
     };
-    static const r2b_epilogue epilogue = {ops, 2, 16, 2, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 2, 16, 2, 0, 0, 0, 0};
     static const r2b_fconv layer = {
         .window = {
             .in_height = 4, .in_width = 4, .in_channels = 3, .out_height = 4, .out_width = 4, .out_channels = 2,
@@ -41,7 +41,7 @@ static void step1(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_MEAN, .at = 0, .work = 32},  // node globalavgpool
         {.kind = R2B_TILE_BITS, .a = r2b_tiny_step1_tile2_a, .flip = r2b_tiny_step1_tile2_flip, .at = 64},  // node step
     };
-    static const r2b_epilogue epilogue = {ops, 3, 4, 2, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 3, 4, 2, 0, 0, 0, 0};
     static const r2b_pool layer = {
         .window = {
             .in_height = 4, .in_width = 4, .in_channels = 2, .out_height = 2, .out_width = 2, .out_channels = 2,
@@ -61,7 +61,7 @@ static void step2(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_CLIP, .low = 0.0f, .high = INFINITY},  // node clip_1
         {.kind = R2B_TILE_STORE, .at = 16},  // clip_1
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 2,
         .out_channels = 4,
@@ -79,7 +79,7 @@ static void step3(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_SIGMOID},  // node sigmoid
         {.kind = R2B_TILE_STORE, .at = 80},  // sigmoid
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 2, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 2, 0, 0, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 4,
         .out_channels = 2,
@@ -102,7 +102,7 @@ static void step4(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_MEAN, .at = 96, .work = 128},  // node globalavgpool_1
         {.kind = R2B_TILE_BITS, .a = r2b_tiny_step4_tile6_a, .at = 112},  // node step_1
     };
-    static const r2b_epilogue epilogue = {ops, 7, 4, 2, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 7, 4, 2, 0, 0, 0, 0};
     static const r2b_bconv layer = {
         .window = {
             .in_height = 2, .in_width = 2, .in_channels = 2, .out_height = 2, .out_width = 2, .out_channels = 2,
@@ -123,7 +123,7 @@ static void step5(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_STORE, .at = 192},  // avgpool
     };
-    static const r2b_epilogue epilogue = {ops, 1, 1, 2, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 1, 1, 2, 0, 0, 0, 0};
     static const r2b_pool layer = {
         .window = {
             .in_height = 2, .in_width = 2, .in_channels = 2, .out_height = 1, .out_width = 1, .out_channels = 2,
@@ -142,7 +142,7 @@ static void step6(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_STORE, .at = 64},  // floatconv_1
     };
-    static const r2b_epilogue epilogue = {ops, 1, 1, 4, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 1, 1, 4, 0, 0, 0, 0};
     static const r2b_fconv layer = {
         .window = {
             .in_height = 1, .in_width = 1, .in_channels = 2, .out_height = 1, .out_width = 1, .out_channels = 4,
@@ -164,7 +164,7 @@ static void step7(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_CLIP, .low = 0.0f, .high = INFINITY},  // node clip_2
         {.kind = R2B_TILE_STORE, .at = 0},  // clip_2
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 2,
         .out_channels = 4,
@@ -182,7 +182,7 @@ static void step8(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_SIGMOID},  // node sigmoid_1
         {.kind = R2B_TILE_STORE, .at = 80},  // sigmoid_1
     };
-    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 2, 1, 4, 0, 0, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 4,
         .out_channels = 4,
@@ -203,7 +203,7 @@ static void step9(uint8_t *arena, const r2b_parallel *parallel) {
         {.kind = R2B_TILE_ADD_MAP, .at = 64},  // node add_1
         {.kind = R2B_TILE_MEAN, .at = 96, .work = 128},  // node globalavgpool_2
     };
-    static const r2b_epilogue epilogue = {ops, 5, 1, 4, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 5, 1, 4, 0, 0, 0, 0};
     static const r2b_bconv layer = {
         .window = {
             .in_height = 2, .in_width = 2, .in_channels = 2, .out_height = 1, .out_width = 1, .out_channels = 4,
@@ -224,7 +224,7 @@ static void step10(uint8_t *arena, const r2b_parallel *parallel) {
     static const r2b_tile_op ops[] = {
         {.kind = R2B_TILE_STORE, .at = 0},  // dense_4
     };
-    static const r2b_epilogue epilogue = {ops, 1, 1, 10, 0, 0};
+    static const r2b_epilogue epilogue = {ops, 1, 1, 10, 0, 0, 0, 0};
     static const r2b_dense layer = {
         .in_channels = 4,
         .out_channels = 10,
