@@ -3,7 +3,9 @@
 All shapes of a table are one program, built for the target and run once under its emulator with a counting plug-in.
 MAC/insn is nominal: taps beyond the map count as well. The figures are emulated instructions, never a time. For
 Cortex-M, MAC/cycle is by the model of a Cortex-M4 in cycles_m4.c. What is too large for a Cortex-M0 board runs on
-another one, whose core runs the same code: --target microbit --board mps2-an385.
+another one, whose core runs the same code: --target microbit --board mps2-an385. For AArch64, --mca gives the cycles
+of the inner loops by llvm-mca's models of three cores, in thousands, and how many of the instructions they cover; see
+loops.py.
 
     float   the sums are stored as float32
     unit    scale, gate, PReLU and skip; the map is stored, and its signs
@@ -27,6 +29,7 @@ from r2b_edge.runners.count import count_instructions, read_counts
 from r2b_edge.toolchain import elf
 from r2b_edge.toolchain.build import Build, build
 
+from . import loops
 from .shapes import FINISHES, RESNET, SMALL, Shape, every_shape, layers
 
 FLOOR = 4.0
@@ -37,19 +40,20 @@ CYCLE_MODEL = Path(__file__).with_name("cycles_m4.c")
 
 @dataclass(frozen=True)
 class Measured:
-    """A layer: its kernel, instructions, cycles by the model (0 without one) and bytes of workspace."""
+    """A layer: its kernel, instructions, cycles by the model (0 without one), bytes of workspace, and its loops."""
 
     shape: Shape
     kernel: str
     instructions: int
     cycles: int
     workspace: int
+    loops: loops.Modelled | None
 
 
 def measure(
-    shapes: Sequence[Shape], finish: str, target: targets.Target
+    shapes: Sequence[Shape], finish: str, target: targets.Target, mca: bool = False
 ) -> tuple[list[Measured], dict[str, int]]:
-    """Each shape's figures, and the code bytes of each kernel that was called."""
+    """Each shape's figures, by llvm-mca too if `mca`, and the code bytes of each kernel that was called."""
     program = build_program(layers(shapes, finish), target, "benchmark", {})
     rng = np.random.default_rng(
         1
@@ -62,7 +66,8 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="r2b-benchmark-") as folder:
         write(program, target, Path(folder, "c"))
         built = build(Path(folder, "c"), target, Path(folder, "build"))
-        plugin = CYCLE_MODEL.read_bytes() if has_model else None
+        source = CYCLE_MODEL if has_model else loops.PLUGIN if mca else None
+        plugin = source.read_bytes() if source else None
         counts = count_instructions(
             built.runner, target, inputs, Path(folder, "count"), plugin=plugin
         )
@@ -70,6 +75,7 @@ def measure(
         if has_model:
             path = Path(folder, "count", "r2b_counts.bin.cycles")
             cycles = read_counts(path, len(counts.steps)).steps
+        modelled = _loops(built, target, Path(folder, "count"), counts.steps) if mca else None
         code = _code(program, built)
     steps = [s for s in program.steps if s.kernel.startswith("bconv") and s.channels > 1]
     assert len(steps) == len(shapes)
@@ -80,10 +86,21 @@ def measure(
             counts.steps[s.index],
             cycles[s.index] if has_model else 0,
             s.works[0][1],
+            modelled[s.index] if modelled else None,
         )
         for shape, s in zip(shapes, steps, strict=True)
     ]
     return found, code
+
+
+def _loops(
+    built: Build, target: targets.Target, folder: Path, instructions: Sequence[int]
+) -> list[loops.Modelled]:
+    """The loops of each step, of a run with loops.PLUGIN."""
+    code = loops.disassemble(built.runner, target)
+    # The first two records end at the two markers before the first step.
+    executed = loops.read_blocks(folder / "r2b_counts.bin.blocks")[2:]
+    return loops.model([list(loops.loops(code, e)) for e in executed], instructions)
 
 
 def _code(program: Program, built: Build) -> dict[str, int]:
@@ -103,13 +120,16 @@ def _files(kernel: str) -> set[str]:
     return {name.split(".")[0] for name in (entry.source, *entry.others)}
 
 
-def table(shapes: Sequence[Shape], target: targets.Target, finishes: Sequence[str]) -> None:
+def table(
+    shapes: Sequence[Shape], target: targets.Target, finishes: Sequence[str], mca: bool = False
+) -> None:
     """Print a line for each shape and finish."""
     code: dict[str, int] = {}
     head = f"{'shape':26} {'finish':7} {'kernel':16} {'MAC/insn':>9} {'MAC/cycle':>9}"
-    print(f"{head} {'instructions':>13} {'workspace':>9}")
+    cores = "".join(f" {core:>11}" for core in loops.CORES)
+    print(f"{head} {'instructions':>13} {'workspace':>9}{f' {cores} covered' if mca else ''}")
     for finish in finishes:
-        measured, more = measure(shapes, finish, target)
+        measured, more = measure(shapes, finish, target, mca)
         code |= more
         for m in measured:
             cycle = f"{m.shape.macs / m.cycles:9.2f}" if m.cycles else f"{'':9}"
@@ -117,11 +137,20 @@ def table(shapes: Sequence[Shape], target: targets.Target, finishes: Sequence[st
             low = " <" if insn < FLOOR and m.shape.macs >= FLOOR_MACS else ""
             print(
                 f"{m.shape!s:26} {finish:7} {m.kernel:16} {insn:9.2f} {cycle} "
-                f"{m.instructions:13,} {m.workspace:9,}{low}",
+                f"{m.instructions:13,} {m.workspace:9,}{_cycles(m.loops)}{low}",
                 flush=True,
             )
     for kernel, size in code.items():
         print(f"code of {kernel}: {size:,} bytes")
+
+
+def _cycles(modelled: loops.Modelled | None) -> str:
+    """Thousands of cycles by core, and how much of the instructions these are of."""
+    if modelled is None:
+        return ""
+    known = (modelled.cycles[core] for core in loops.CORES)
+    cells = "".join(f" {'' if c is None else format(c / 1e3, ',.1f'):>11}" for c in known)
+    return f" {cells} {modelled.covered:7.1%}"
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -151,12 +180,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_target(parser)
     parser.add_argument("--finish", choices=FINISHES, help="one of the three; all by default")
     parser.add_argument("--all", action="store_true", help="all shapes, not those of networks")
+    parser.add_argument("--mca", action="store_true", help="cycles by llvm-mca (AArch64)")
     chosen = parser.parse_args(arguments)
     target = target_of(chosen)
     is_small = target.arch == "arm"
+    if chosen.mca and is_small:
+        parser.error("--mca is for AArch64; a Cortex-M has MAC/cycle")
     shapes = tuple(every_shape(is_small)) if chosen.all else SMALL if is_small else RESNET
     finishes = [chosen.finish] if chosen.finish else FINISHES
-    table(shapes, target, finishes)
+    table(shapes, target, finishes, chosen.mca)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from r2b_edge import progress
 from r2b_edge.errors import InputError, MismatchError, R2BError, ToolMissingError
 from r2b_edge.version import __version__
 from r2b_edge.wording import printable
@@ -210,8 +211,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
 )  # fmt: skip
 @click.option(
     "--exact-float", is_flag=True,
-    help="Sum float convolutions term by term: without Winograd's algorithm, which rpi targets use where a large image's "
-    "first layer allows it, and which rounds more. Other targets never use it.",
+    help="Sum float convolutions term by term: without Winograd's algorithm, which rpi targets use where a large "
+    "image's first layer allows it, and which rounds more. Other targets never use it.",
 )  # fmt: skip
 @click.option(
     "--input-scale",
@@ -263,7 +264,7 @@ def export(
         load, name, force, require_binary, binarize_weights, max_flash, max_ram,
         Storage(float_storage, input_dtype, exact_float), input_scale, input_offset, samples,
     )  # fmt: skip
-    with _stages() as stage:
+    with progress.stages() as stage:
         result = run(model, target=target, out=out, options=options, progress=stage)
     _answer(result, as_json)
     for layer in result.layers:
@@ -290,6 +291,14 @@ def export(
     "--threads", type=click.IntRange(1, 256), default=1, show_default=True,
     help="How many the C program runs on; the results are the same.",
 )  # fmt: skip
+@click.option(
+    "--max-instructions", metavar="N", type=click.IntRange(min=1),
+    help="Fail if one inference takes more, as counted under the emulator.",
+)  # fmt: skip
+@click.option(
+    "--baseline", type=click.Path(path_type=Path),
+    help="An earlier report.json: fail if one inference or a step takes over 2% more instructions.",
+)  # fmt: skip
 @as_json
 def check(
     out: Path,
@@ -297,21 +306,31 @@ def check(
     labels: Path | None,
     device: str,
     threads: int,
+    max_instructions: int | None,
+    baseline: Path | None,
     as_json: bool,
 ) -> None:
     """Check an export step by step against onnxruntime, and update its report."""
+    from r2b_edge.checking.limits import Limits
     from r2b_edge.checking.run import check as run
     from r2b_edge.checking.run import fault_of, unchecked
 
-    with _bar() as progress:
+    limits = Limits.read(out, max_instructions, baseline)
+    with progress.bar() as shown:
         result = run(
-            out, samples=samples, labels=labels, device=device, threads=threads, progress=progress
+            out, samples=samples, labels=labels, device=device, threads=threads, progress=shown
         )
     _answer(result, as_json)
     if fault := fault_of(result):
         raise MismatchError(fault)
     if missing := unchecked(result):
         raise ToolMissingError(missing)
+    excess = limits.excess(result)
+    for line in (*excess[:-1], limits.remark(result)):
+        if line:
+            click.echo(printable(line), err=True)
+    if excess:
+        raise MismatchError(excess[-1])
 
 
 @main.command()
@@ -335,7 +354,7 @@ def inspect(
     from r2b_edge.inspection import inspect as run
     from r2b_edge.inspection import print_inspection
 
-    with _stages() as stage:
+    with progress.stages() as stage:
         result = run(
             model,
             samples=samples,
@@ -388,31 +407,3 @@ def _answer(result: Report, as_json: bool) -> None:
     from r2b_edge.report import print_report
 
     print_report(result, Console())
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str], None]]:
-    """Say on stderr what is being done; as a spinner on a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with console.status("starting") as status:
-            yield lambda stage: status.update(stage)
-    else:
-        yield lambda stage: click.echo(stage, err=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda stage, done, of: None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda stage, done, of: bar.update(task, description=stage, completed=done, total=of)

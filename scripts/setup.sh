@@ -40,6 +40,7 @@ PACKAGES=(
     "clang                 clang"
     "cmake                 cmake"
     "ninja-build           ninja"
+    "ccache                ccache"
     "git                   git"
     "ca-certificates       /etc/ssl/certs/ca-certificates.crt"
     "qemu-user             qemu-aarch64"

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,36 @@ TEMPLATES = Path(r2b_edge.firmware_templates.__file__).parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --update-golden, for tests that compare with stored files."""
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have ccache, where there is one, compile the kernels: hundreds of tests build the same ones.
+
+    What it calls the same lies in another temporary folder each time: paths below it are told relative to it.
+    """
+    if ccache := shutil.which("ccache"):
+        os.environ |= {
+            "CMAKE_C_COMPILER_LAUNCHER": ccache,
+            "CMAKE_ASM_COMPILER_LAUNCHER": ccache,
+            "CCACHE_DIR": str(config.rootpath / "build" / "ccache"),
+            "CCACHE_BASEDIR": tempfile.gettempdir(),
+            "CCACHE_NOHASHDIR": "1",
+            "CCACHE_MAXSIZE": "1G",
+        }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the groups of tests that one process has to run, since they share what takes long to make.
+
+    They are the longest pieces of work for pytest-xdist (--dist loadgroup), and the last to leave to the end.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """True with --update-golden: write the golden files anew."""
+    return bool(request.config.getoption("--update-golden"))
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +87,7 @@ def _rendered(template: str, values: Mapping[str, object], trim: bool) -> bytes:
     return _environment(trim).get_template(template).render(values).encode("utf-8")
 
 
+@functools.cache
 def _environment(trim: bool) -> jinja2.Environment:
     """Templates by path; with `trim`, a line that holds a block tag only leaves nothing behind."""
     environment = jinja2.Environment(  # noqa: S701 - C, not HTML

@@ -56,7 +56,11 @@ class LceExecutor:
         self._data = model.data if data is None else data
         _verify(self._data)
         self._cutter = Cutter(self._data)
-        self._flags = (reference_kernel, indirect_kernel, xnnpack)
+        self._flags = {
+            "reference_kernel": reference_kernel,
+            "indirect_kernel": indirect_kernel,
+            "xnnpack": xnnpack,
+        }
         self._pieces: dict[int, Any] = {}
         self._whole: Any = None
         self.steps: Sequence[ExecutorStep] = tuple(
@@ -93,14 +97,14 @@ class LceExecutor:
                     [self._model.tensors[name].index for name in step.inputs],
                     [self._model.tensors[name].index for name in step.outputs],
                 )
-                self._pieces[index] = _interpreter(data, self._flags)
+                self._pieces[index] = interpreter(data, **self._flags)
             return self._predict(self._pieces[index], step.inputs, step.outputs, inputs)
 
     def run(self, inputs: Values) -> Values:
         """Run the whole file: the graph's outputs from its inputs."""
         with self._blaming_the_file():
             if self._whole is None:
-                self._whole = _interpreter(self._data, self._flags)
+                self._whole = interpreter(self._data, **self._flags)
             return self._predict(self._whole, self._model.inputs, self._model.outputs, inputs)
 
     @contextmanager
@@ -166,8 +170,14 @@ def _library() -> Path | None:
     return None
 
 
-def _interpreter(data: bytes, flags: tuple[bool, bool, bool]) -> Any:
-    """LCE's LiteInterpreter, whose errors go to stderr and come as a bare RuntimeError.
+def interpreter(
+    data: bytes,
+    *,
+    reference_kernel: bool = False,
+    indirect_kernel: bool = False,
+    xnnpack: bool = False,
+) -> Any:
+    """LCE's LiteInterpreter with one thread, whose errors go to stderr and come as a bare RuntimeError.
 
     `import larq_compute_engine` imports its converter and so all of tensorflow (4 to 10 s); the extension module
     alone needs neither. It goes by its full name, so that a later import of the package shares it: a second copy
@@ -183,4 +193,6 @@ def _interpreter(data: bytes, flags: tuple[bool, bool, bool]) -> Any:
         loader.exec_module(module)
         sys.modules[_MODULE] = module
     threads = 1
-    return sys.modules[_MODULE].LiteInterpreter(data, threads, *flags)
+    return sys.modules[_MODULE].LiteInterpreter(
+        data, threads, reference_kernel, indirect_kernel, xnnpack
+    )

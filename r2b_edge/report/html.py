@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from r2b_edge.report import page, summary, text, words
@@ -14,14 +15,9 @@ from r2b_edge.report.model import Report
 
 def to_html(report: Report) -> str:
     """The page as text: the same report gives the same bytes. Every name in it is escaped."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    folder = files("r2b_edge.report")
-    template = environment.from_string(folder.joinpath("report.html.j2").read_text("utf-8"))
-    style = folder.joinpath("report.css").read_text("utf-8")
+    style = files("r2b_edge.report").joinpath("report.css").read_text("utf-8")
     spans, pieces = page.pieces(report)
-    return template.render(
+    return _template().render(
         style=Markup(style),  # noqa: S704 (our own file, and nothing of a model's in it)
         width=f"{WIDTH:.0f}",
         report=report,
@@ -45,3 +41,12 @@ def to_html(report: Report) -> str:
         measurements=page.measurements(report),
         kinds=page.kinds_used(report),
     )
+
+
+@functools.cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page_file = files("r2b_edge.report").joinpath("report.html.j2")
+    return environment.from_string(page_file.read_text("utf-8"))

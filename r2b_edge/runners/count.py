@@ -148,7 +148,7 @@ def _run(
     marker = elf.symbol_address(program, "r2b_marker")
     folder.mkdir(parents=True, exist_ok=True)
     source = resources.files("r2b_edge.runners").joinpath("qemu_plugin.c").read_bytes()
-    _compile_plugin(qemu, folder, plugin or source)
+    compile_plugin(qemu, folder, plugin or source)
 
     # QEMU splits a plug-in's arguments at commas: plain file names, relative to the working folder.
     argument = f"./{_PLUGIN},marker={marker:#x},out={_COUNTS}"
@@ -187,8 +187,17 @@ def _marks(path: Path, steps: int, threads: int) -> list[tuple[int, ...]]:
     return list(struct.iter_unpack(f"={threads}Q", data))
 
 
-def _compile_plugin(qemu: Path, folder: Path, source: bytes) -> None:
-    """Compile the plug-in for the interface version of this QEMU: 2 from QEMU 9 on, else 1."""
+def compile_plugin(qemu: Path, folder: Path, source: bytes) -> Path:
+    """Compile a plug-in for the interface version of this QEMU, 2 from QEMU 9 on, else 1; its path.
+
+    Args:
+        qemu: what will load it.
+        folder: where it goes.
+        source: C, for which R2B_PLUGIN_VERSION is defined.
+
+    Raises:
+        ToolMissingError: no compiler, or one without a C library.
+    """
     line = find.version(qemu)
     release = re.search(r"version (\d+)\.", line)
     if release is None:
@@ -207,3 +216,4 @@ def _compile_plugin(qemu: Path, folder: Path, source: bytes) -> None:
         raise ToolMissingError(
             f"gcc cannot build QEMU's plug-in: {first}", "apt-get install libc6-dev"
         )
+    return folder / _PLUGIN

@@ -24,6 +24,8 @@ _PACKAGES = {
     "clang": "clang",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "aarch64-linux-gnu-objdump": "binutils-aarch64-linux-gnu",
+    "llvm-mca": "llvm",
     "qemu-aarch64": "qemu-user",
     "qemu-system-arm": "qemu-system-arm",
 }

@@ -188,7 +188,7 @@ def float_blocks(b: Builder, uint8: bool = False) -> str:
 
 
 def winograd_conv(b: Builder) -> str:
-    """7x7 and 3x3 with stride 2, on maps whose rows and columns leave tiles and groups of tiles half full, or fill them.
+    """7x7 and 3x3 with stride 2, on maps whose rows and columns leave tiles and groups of tiles half full or fill them.
 
     Some maps are so small that no tile lies inside of their border; pads differ from side to side.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from r2b_edge.targets import Memory, Use
 
 HERE = Path(__file__).parent
 POOL = HERE.parents[1] / "firmware_templates/project"
+CACHE = [ccache] if (ccache := shutil.which("ccache")) else []
+"""Before a compiler: tests/conftest.py tells where it keeps what was compiled before."""
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
 
 
@@ -170,7 +173,7 @@ def compile_all(
     def one(source: Path) -> Path:
         objects = out / f"{source.stem}.o"
         flags = [*STRICT, *toolchain.flags, *(f"-I{folder}" for folder in include)]
-        _cc([toolchain.compiler, *flags, "-c", str(source), "-o", str(objects)])
+        _cc([*CACHE, toolchain.compiler, *flags, "-c", str(source), "-o", str(objects)])
         return objects
 
     out.mkdir(parents=True, exist_ok=True)

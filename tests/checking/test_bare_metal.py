@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from small_onnx import Net
 
 from r2b_edge import targets
 from r2b_edge.checking.c_program import CExecutor
+from r2b_edge.checking.limits import TOLERANCE
 from r2b_edge.exporters import c as c_exporter
 from r2b_edge.pipeline import program_of
 from r2b_edge.runners import connect
@@ -20,6 +23,11 @@ from r2b_edge.runners.count import count_instructions
 from r2b_edge.toolchain import elf
 from r2b_edge.toolchain.budget import UNLIMITED, refuse_excess
 from r2b_edge.toolchain.build import build
+
+BASELINES = Path(__file__).resolve().parents[2] / "benchmarks" / "baselines" / "boards"
+"""Instructions of each step of the network below, a file a board; --update-golden writes them anew."""
+OTHER_COMPILER = 0.10
+"""What another version of the compiler may add; the same one: TOLERANCE."""
 
 # The smallest board of each core, in the order M0, M0+, M3, M4F, M7, M33, M55.
 BOARDS = (
@@ -33,7 +41,9 @@ def test_there_is_a_board_of_every_core() -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_network_on_a_board(name: str, tmp_path: Path, require_tool: Callable[..., None]) -> None:
+def test_a_network_on_a_board(
+    name: str, tmp_path: Path, require_tool: Callable[..., None], update_golden: bool
+) -> None:
     require_tool("cmake", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
     net = Net((1, 3, 12, 12))
     whole(net, np.random.default_rng(5), "mean")
@@ -59,3 +69,23 @@ def test_a_network_on_a_board(name: str, tmp_path: Path, require_tool: Callable[
     assert len(counts.steps) == len(program.steps)
     assert min(counts.steps) > 0
     assert sum(counts.steps) > sum(n.op.macs(*map(graph.type, n.inputs)) for n in graph.nodes) / 8
+    steps = {f"{s.index} {s.called}": n for s, n in zip(program.steps, counts.steps, strict=True)}
+    compiler = built.compiler.version
+    assert_no_slower(name, {"compiler": compiler, "steps": steps}, update_golden)
+
+
+def assert_no_slower(name: str, now: dict[str, Any], update: bool) -> None:
+    """Hold the instructions of each step, or of all if the kernels are others, against what is stored."""
+    file = BASELINES / f"{name}.json"
+    if update:
+        file.write_text(json.dumps(now, indent=1) + "\n", "utf-8")
+    before = json.loads(file.read_text("utf-8"))
+    allowed = 1 + (TOLERANCE if now["compiler"] == before["compiler"] else OTHER_COMPILER)
+    assert sum(now["steps"].values()) <= allowed * sum(before["steps"].values())
+    if now["steps"].keys() == before["steps"].keys():
+        slower = {
+            s: (n, before["steps"][s])
+            for s, n in now["steps"].items()
+            if n > allowed * before["steps"][s]
+        }
+        assert not slower

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_nets import binary_net, fault, run, save
@@ -44,6 +45,7 @@ def test_export_and_check(onnx_file: Path, tmp_path: Path) -> None:
     (speed,) = report["speed"]
     assert speed["kind"] == "emulated instructions"
     assert "netduinoplus2" in speed["device"]
+    assert_limits_hold(out, report, tmp_path / "earlier.json")
 
     asked = run("check", out, "--threads", 2)
     assert (asked.exit_code, fault(asked)) == (2, "2 threads on stm32f405")
@@ -54,6 +56,25 @@ def test_export_and_check(onnx_file: Path, tmp_path: Path) -> None:
         again = run("export", onnx_file, "-t", "stm32f405", "-o", tmp_path / "again", *limits)
         assert again.exit_code == code, again.stderr
     assert fault(again) == f"the model takes {most[1]:,} bytes of RAM, --max-ram is {most[1] - 1:,}"
+
+
+def assert_limits_hold(out: Path, report: dict[str, Any], baseline: Path) -> None:
+    """The first step was faster once, and one instruction less is allowed: both are told, and the report is new."""
+    first, total = report["steps"][0]["instructions"], report["instructions"]["total"]
+    for part in (report["steps"][0], *(x for x in report["layers"] if 0 in x["steps"])):
+        part["instructions"] -= first // 2
+    report["instructions"]["total"] -= first // 2
+    baseline.write_text(json.dumps(report))
+    result = run("check", out, "--baseline", baseline, "--max-instructions", total - 1, "--json")
+    assert result.exit_code == 1, result.stderr
+    assert json.loads(result.stdout)["instructions"]["total"] == total
+    *steps, last = result.stderr.splitlines()
+    assert steps[0].startswith("step 0, ")
+    assert f"{first:,} instructions" in steps[0]
+    assert steps[-1].startswith(f"one inference takes {total:,} instructions, ")
+    assert last.endswith(
+        f"one inference takes {total:,} instructions, --max-instructions is {total - 1:,}"
+    )
 
 
 @pytest.mark.usefixtures("no_tools")
