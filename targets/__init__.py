@@ -61,6 +61,7 @@ class Emulator(_Table):
         argv: the emulator's name, and what chooses the machine and its core. How a program is handed over
             is the runners' affair.
         stand_in: the emulated core is not the target's own; a report names the command, and with it the core.
+        other_board: the emulated board is not the target's own; so it is of every stand-in on bare metal.
         transport: how the program talks: "stdio" is its standard input and output, "semihosting" are Arm's
             semihosting calls, which a bare-metal program makes.
         origins: where the emulated board has its memory, by the name of the target's region, where that is not
@@ -69,6 +70,7 @@ class Emulator(_Table):
 
     argv: Annotated[tuple[Argument, ...], Field(min_length=1)]
     stand_in: bool = False
+    other_board: bool = False
     transport: Literal["stdio", "semihosting"] = "stdio"
     origins: dict[Region, Annotated[int, Field(ge=0)]] = {}
 
@@ -111,6 +113,8 @@ class Board(_Table):
         transport: "ssh", or "uart:" and the name of the serial port, for bare metal.
         cycles: what counts a bare-metal program's cycles: "dwt", or "systick" where the core has no such unit.
         clock_hz: of the core, as the start-up code of bare metal leaves it.
+        boot: firmware_templates/boards/boot_<boot>.S, what the boot ROM wants in the flash beside the program; None
+            where the core starts by the program's own vector table.
         flash: the tool that writes a bare-metal program, and its arguments, never through a shell: {bin} and {elf}
             stand for the program's path; empty where the board has another way.
         uart: the serial port.
@@ -119,6 +123,7 @@ class Board(_Table):
     transport: Annotated[str, StringConstraints(pattern=r"^(ssh|uart:[a-z0-9]+)$")]
     cycles: Literal["dwt", "systick"] | None = None
     clock_hz: Annotated[int, Field(gt=0)] | None = None
+    boot: Literal["rp2040", "rp2350"] | None = None
     flash: tuple[FlashArgument, ...] = ()
     uart: Uart | None = None
 
@@ -236,6 +241,12 @@ def _contradictions(target: Target) -> Iterator[tuple[str, str]]:
         yield from _bare_board(target)
         yield from _bare_memory(target)
         yield from _bare_memory(target.emulated())
+    own_board = emulator is not None and not emulator.other_board
+    if emulator is not None and own_board and (emulator.origins or (bare and emulator.stand_in)):
+        yield (
+            "emulator.origins or stand_in without other_board = true",
+            "a board with its memory elsewhere, or with another core, is another board",
+        )
 
 
 SMALLEST_DIVIDER = 16
@@ -267,8 +278,9 @@ def _bare_board(target: Target) -> Iterator[tuple[str, str]]:
 
 
 def _bare_memory(target: Target) -> Iterator[tuple[str, str]]:
-    """A linker script has one region for all that is stored, one for all that is written, and they lie apart."""
-    for uses in (STORED, WRITTEN):
+    """A linker script has one region for all that is written, and one, or two, for what is stored; they lie apart."""
+    apart = any(memory.use == ("weights",) for memory in target.memory)
+    for uses in ((("code",), ("weights",)) if apart else (STORED,)) + (WRITTEN,):
         holders = [m for m in target.memory if set(m.use) & set(uses)]
         if len(holders) != 1 or set(holders[0].use) != set(uses):
             yield (

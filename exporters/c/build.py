@@ -178,8 +178,7 @@ def build_program(
 def _kernel(
     group: Group, x: TensorType, y: TensorType, target: Target, registry: Sequence[Kernel]
 ) -> Kernel:
-    tiles = [tile.kind for tile in group.tiles]
-    kernel = choose(group.op, x, y, tiles, target.families, registry)
+    kernel = choose(group.op, x, y, group.tiles, target.families, registry)
     if kernel is None:
         node = group.nodes[0]
         raise UnsupportedError(

@@ -28,6 +28,7 @@ Rule: TypeAlias = Callable[[Op, TensorType, TensorType], bool]
 Size: TypeAlias = Callable[[Op, TensorType, TensorType], int]
 Packer: TypeAlias = Callable[[Op, TensorType, TensorType], Mapping[str, Field]]
 Splitter: TypeAlias = Callable[[Op, TensorType, TensorType, int], "Split"]
+Taker: TypeAlias = "Callable[[Op, TensorType, TensorType, Sequence[Tile]], bool]"
 Fuser: TypeAlias = "Callable[[Op, TensorType, TensorType, Sequence[Tile]], lut4.Fusion]"
 
 
@@ -63,8 +64,9 @@ class Kernel:
         pack: its other parameters.
         workspace: bytes of arena that it needs for itself.
         fits: False for shapes that it cannot do.
-        wins: False for shapes that a kernel of another family does faster.
+        wins: False for shapes that another kernel, of this family or of one behind it, does faster.
         tiles: the epilogue's operations that it can do.
+        takes: False for epilogues that it cannot do although it can do their operations.
         in_place: True if an output map may take the input's place: each pixel is read before it is written.
         trails: True if it computes pixel by pixel in raster order and reads a pixel's window before it writes the
             pixel, so that its output may begin where its input does if the window allows it (see in_place.py).
@@ -95,6 +97,7 @@ class Kernel:
     workspace: Size
     fits: Rule = lambda op, x, y: True
     tiles: frozenset[str] = ALL_TILES
+    takes: Taker = lambda op, x, y, tiles: True
     in_place: bool = False
     trails: bool = False
     by_rows: bool = False
@@ -119,18 +122,18 @@ def choose(
     op: Op,
     x: TensorType,
     y: TensorType,
-    tiles: Iterable[str],
+    tiles: Sequence[Tile],
     families: Iterable[str],
     registry: Iterable[Kernel],
 ) -> Kernel | None:
     """The first kernel of the first family that computes `op` on these types with these tile operations."""
-    needed = set(tiles)
+    needed = {tile.kind for tile in tiles}
     known = list(registry)
     for family in families:
         for kernel in known:
             right = kernel.family == family and isinstance(op, kernel.op)
             right &= kernel.half or not is_half(op)
             able = right and needed <= kernel.tiles and kernel.fits(op, x, y)
-            if able and kernel.wins(op, x, y):
+            if able and kernel.wins(op, x, y) and kernel.takes(op, x, y, tiles):
                 return kernel
     return None

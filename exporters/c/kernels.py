@@ -19,6 +19,7 @@ from r2b_edge.exporters.c import (
     lut4,
     lut4_mve,
     pack,
+    pointwise,
     split,
     winograd,
 )
@@ -123,12 +124,18 @@ def _lut4_kernel(
     )  # fmt: skip
 
 
+def _pointwise_kernel(family: str, others: lut4.Lut4, *sources: str) -> Kernel:
+    """A family's kernel of r2b_bconv_1x1.h, beside one of r2b_lut4.h."""
+    does = pointwise.Pointwise(others)
+    return Kernel(
+        f"bconv_1x1_{family}", BinaryConv, family, "r2b_bconv_1x1", f"r2b_bconv_1x1_{family}.c",
+        BITS32, (BITS32,), does.fields, does.workspace, does.fits, frozenset({"AFFINE", "PRELU", "CLIP", "BITS"}),
+        takes=does.takes, headers=("r2b_bconv_1x1.h",), others=sources, fuse=does.fuse, wins=does.wins,
+    )  # fmt: skip
+
+
 _LUT4_V7M = ("r2b_lut4_table_v7m.S", "r2b_lut4_signs_v7m.S")
 _LUT4_V7M_HEADERS = ("r2b_lut4_v7m.h", "r2b_lut4_pass.inc", "r2b_lut4_merge.inc")
-
-
-def _lut4_pass(family: str) -> tuple[str, str]:
-    return f"r2b_lut4_pass_{family}.S", f"r2b_lut4_merge_{family}.S"
 
 
 def _repack_kernel(name: str, family: str, file: str, source: Layout, target: Layout) -> Kernel:
@@ -276,6 +283,8 @@ _OUT = (NHWC, BITS32, BITS128)
 _FCONV_LOOPS = ("r2b_fconv_loops.h", "r2b_bytes.h")
 
 _LUT4_MVE = lut4_mve.Lut4Mve()
+_LUT4_PAIR_MVE = lut4_mve.Lut4PairMve()
+_LUT4_MVE_HEADERS = tuple(f"r2b_lut4_mve{part}.h" for part in ("", "_table", "_signs", "_epilogue"))
 
 REGISTRY: tuple[Kernel, ...] = (
     Kernel(
@@ -337,8 +346,11 @@ REGISTRY: tuple[Kernel, ...] = (
         BITS128, _OUT, _blocks_fields, _blocks_workspace, _blocks_fits,
         headers=("r2b_bconv_neon_loops.h", "r2b_bconv_neon_epilogue.h"), split=_blocks_split,
     ),
-    _lut4_kernel("dsp", 16, 5.9, *_LUT4_V7M, *_lut4_pass("dsp"), "r2b_lut4_unit_fpv.S", headers=_LUT4_V7M_HEADERS),
-    _lut4_kernel("v7m", 16, 6.7, *_LUT4_V7M, *_lut4_pass("v7m"), headers=_LUT4_V7M_HEADERS),
+    _pointwise_kernel("dsp", lut4.Lut4(16, 5.9), "r2b_1x1_row_v7m.S"),
+    _pointwise_kernel("v7m", lut4.Lut4(16, 6.7), "r2b_1x1_row_v7m.S"),
+    _pointwise_kernel("c", lut4.Lut4(16, None)),
+    _lut4_kernel("dsp", 16, 5.9, *_LUT4_V7M, "r2b_lut4_pass_dsp.S", "r2b_lut4_unit_fpv.S", headers=_LUT4_V7M_HEADERS),
+    _lut4_kernel("v7m", 16, 6.7, *_LUT4_V7M, "r2b_lut4_pass_v7m.S", headers=_LUT4_V7M_HEADERS),
     _lut4_kernel(
         "v6m", 16, 5.3, "r2b_lut4_pass_v6m.S", "r2b_lut4_merge_v6m.S", "r2b_lut4_unit_v6m.c",
         "r2b_lut4_scale_v6m.S",
@@ -348,8 +360,7 @@ REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "bconv_lut4_mve", BinaryConv, "mve", "r2b_bconv_lut4", "r2b_bconv_lut4_mve.c",
         BITS32, (NHWC, BITS32), _LUT4_MVE.fields, _LUT4_MVE.workspace, _LUT4_MVE.fits,
-        headers=("r2b_lut4_mve.h", "r2b_lut4_mve_table.h", "r2b_lut4_mve_epilogue.h"),
-        others=("r2b_lut4_mve.S",), fuse=_LUT4_MVE.fuse, wins=_LUT4_MVE.wins,
+        headers=_LUT4_MVE_HEADERS, others=("r2b_lut4_mve.S",), fuse=_LUT4_MVE.fuse, wins=_LUT4_MVE.wins,
     ),
     Kernel(
         "fconv_mve", FloatConv, "mve", "r2b_fconv_blocks", "r2b_fconv_mve.c",
@@ -387,6 +398,12 @@ REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "qconv_dsp", QuantConv, "dsp", "r2b_qconv", "r2b_qconv_dsp.c",
         NHWC, _OUT, integers.paired_fields, integers.workspace, headers=("r2b_qconv_rows.h",),
+    ),
+    Kernel(
+        "bconv_lut4_pair_mve", BinaryConv, "mve", "r2b_bconv_lut4", "r2b_bconv_lut4_pair_mve.c",
+        BITS32, (NHWC, BITS32), _LUT4_PAIR_MVE.fields, _LUT4_PAIR_MVE.workspace, _LUT4_PAIR_MVE.fits,
+        headers=_LUT4_MVE_HEADERS, others=("r2b_lut4_pair_mve.S",), fuse=_LUT4_PAIR_MVE.fuse,
+        wins=_LUT4_PAIR_MVE.wins,
     ),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

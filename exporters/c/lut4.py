@@ -117,15 +117,20 @@ class Fusion:
 
 def weights(op: BinaryConv, g: Geometry) -> Words:
     """Weights to words [O, KW, words]: 4 bits a lookup, bit 1 for -1, each run of lookups ending at a word's end."""
-    nibbles = _nibbles(op, g)
-    outputs, columns, _ = nibbles.shape
-    padded = np.pad(nibbles, [(0, 0), (0, 0), (8 * g.words - g.lookups, 0)])
+    bits = weight_bits(op, g)
+    return packed(bits.reshape(*bits.shape[:2], g.lookups, 4))
+
+
+def packed(bits: Array) -> Words:
+    """Bits [O, KW, lookups, 4] to words [O, KW, words]."""
+    nibbles = (bits << np.arange(4)).sum(axis=3)
+    padded = np.pad(nibbles, [(0, 0), (0, 0), (-nibbles.shape[2] % 8, 0)])
     shifts = np.arange(0, 32, 4, dtype=np.uint32)
-    lanes = padded.reshape(outputs, columns, g.words, 8).astype(np.uint32)
+    lanes = padded.reshape(*padded.shape[:2], -1, 8).astype(np.uint32)
     return np.asarray(np.bitwise_or.reduce(lanes << shifts, axis=3))
 
 
-def _bits(op: BinaryConv, g: Geometry) -> Array:
+def weight_bits(op: BinaryConv, g: Geometry) -> Array:
     """Weights as bits [O, KW, KH, groups, 4]; channels beyond the last have 0, 1, 0: their signs add up to 0 or +1."""
     outputs, channels, kernel_y, kernel_x = op.weight.shape
     bits = np.zeros((outputs, kernel_x, kernel_y, 4 * g.groups), dtype=bool)
@@ -134,19 +139,23 @@ def _bits(op: BinaryConv, g: Geometry) -> Array:
     return bits.reshape(outputs, kernel_x, kernel_y, g.groups, 4)
 
 
-def _nibbles(op: BinaryConv, g: Geometry) -> Array:
-    bits = _bits(op, g)
-    return np.asarray((bits << np.arange(4)).sum(axis=4).reshape(*bits.shape[:2], g.lookups))
-
-
 def border(op: BinaryConv, g: Geometry) -> Words:
     """Equal bits of a run whose input is all pad_value: bytes [O, KW, chunks], four to a word."""
-    outputs, channels, _, kernel_x = op.weight.shape
-    x = np.zeros(4 * g.groups, dtype=bool)
-    x[:channels] = op.pad_value < 0
-    equal = (_bits(op, g) == x.reshape(g.groups, 4)).sum(axis=4).reshape(outputs, kernel_x, -1)
+    equal = border_lookups(op, g)
     lookups = [8 * words for words in g.chunk_words]
     lookups[0] -= 8 * g.words - g.lookups
+    return sums_of_runs(equal.reshape(*equal.shape[:2], g.lookups), lookups)
+
+
+def border_lookups(op: BinaryConv, g: Geometry) -> Array:
+    """Equal bits [O, KW, KH, groups] of each lookup whose input is all pad_value."""
+    x = np.zeros(4 * g.groups, dtype=bool)
+    x[: op.weight.shape[1]] = op.pad_value < 0
+    return np.asarray((weight_bits(op, g) == x.reshape(g.groups, 4)).sum(axis=4))
+
+
+def sums_of_runs(equal: Array, lookups: Sequence[int]) -> Words:
+    """Sums over runs of so many of the last axis of [O, KW, lookups], as bytes, four to a word."""
     sums = np.add.reduceat(equal, np.cumsum([0, *lookups[:-1]]), axis=2)
     flat = sums.astype(np.uint8).reshape(-1)
     return np.asarray(np.pad(flat, (0, -flat.size % 4)).view("<u4").astype(np.uint32))
@@ -239,7 +248,7 @@ def _instructions(op: BinaryConv, g: Geometry, y: TensorType, cost: float) -> fl
     (kernel_y, kernel_x), stride = op.window.kernel, op.window.strides[0]
     made = min(kernel_y, g.rows * stride)  # rows of tables for the next rows of the output
     tables = g.phases * g.vectors * made * (100 * g.groups + 300)
-    vector = kernel_x * (cost * g.lookups + 40 * g.chunks) + 30
+    vector = kernel_x * (cost * g.lookups + 22 * g.chunks) + 30
     return float(-(-height // g.rows) * (outputs * (g.vectors * vector + 50) + tables))
 
 
@@ -278,6 +287,13 @@ class Lut4:
         own = _instructions(op, geometry(op, x, y, self.pixels), y, self.cost)
         return own < _carry_save_instructions(op, x, y)
 
+    def least(self, op: BinaryConv, x: TensorType, y: TensorType) -> float:
+        """Instructions, about, of it or of carry-save adders, whatever takes fewer; inf where it wins always."""
+        if self.cost is None:
+            return math.inf
+        own = _instructions(op, geometry(op, x, y, self.pixels), y, self.cost)
+        return min(own, _carry_save_instructions(op, x, y))
+
     def workspace(self, op: Op, x: TensorType, y: TensorType) -> int:
         """Bytes that lut4_begin lays out whatever the epilogue is, for pointers of 8 bytes."""
         assert isinstance(op, BinaryConv)
@@ -285,7 +301,7 @@ class Lut4:
         taps = g.columns * g.chunks
         tables = g.phases * g.vectors * g.lookups * 16 * (self.pixels // 2)
         sums = taps * (g.vectors + 2) * self.pixels
-        return tables + sums + _align(24 * g.vectors * (taps + 1)) + _align(16 * taps)
+        return tables + sums + _align(24 * g.vectors * (taps + 1) + 8) + _align(16 * taps)
 
     def fields(self, op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
         """The parameters that do not depend on the epilogue."""
@@ -312,7 +328,7 @@ class Lut4:
         if not set(kinds) <= ELEMENTWISE or kinds.count("BITS") > 1:
             more = y.channels * lanes + _align(4 * y.channels) + runs
             return Fusion({"finish": "R2B_LUT4_TILES", "starts": 0}, more)
-        more = lanes + 4 * self.pixels + g.vectors * self.pixels + runs + 20 * y.channels
+        more = lanes + g.vectors * self.pixels + runs + 20 * y.channels
         signs = thresholds(op, x, y, tiles)
         if signs is None:
             return Fusion({"finish": "R2B_LUT4_FLOATS", "starts": 0}, more)

@@ -51,17 +51,25 @@ def runner_files(target: Platform) -> list[str]:
     files = [f"project/{name}" for name in _RUNNER]
     if target.os != "none":
         return [*files, *_LINUX]
-    return [*files, *(f"boards/{name}" for name in (*_BARE, *_drivers(target).values()))]
+    drivers = (name for name in _drivers(target).values() if name)
+    return [*files, *(f"boards/{name}" for name in (*_BARE, *drivers))]
 
 
 def _drivers(target: Platform) -> dict[str, str]:
-    """What of a bare board's files depends on the board: the counter of cycles and the UART."""
+    """What of a bare board's files depends on the board: the counter of cycles, the UART, what its boot ROM wants."""
     assert target.board is not None
     assert target.board.uart is not None
     return {
         "counter": f"cycles_{target.board.cycles}.c",
         "uart": f"uart_{target.board.uart.driver}.c",
+        "boot": f"boot_{target.board.boot}.S" if target.board.boot else "",
     }
+
+
+def _weights_apart(target: Platform) -> Memory | None:
+    """The region of a bare-metal target's weights, where code has another one."""
+    region = target.region("weights") if target.os == "none" else None
+    return None if region == target.region("code") else region
 
 
 def generated_files(target: Platform) -> Iterator[tuple[str, str, dict[str, object]]]:
@@ -75,7 +83,12 @@ def generated_files(target: Platform) -> Iterator[tuple[str, str, dict[str, obje
         if (there := target.emulated()) != target:
             scripts["emulator.ld"] = there
     drivers = _drivers(target) if target.os == "none" else {}
-    cmake: dict[str, object] = {"os": target.os, "scripts": [*scripts], "drivers": drivers}
+    cmake: dict[str, object] = {
+        "os": target.os,
+        "scripts": [*scripts],
+        "drivers": drivers,
+        "weights_apart": _weights_apart(target) is not None,
+    }
     yield "project/CMakeLists.txt.j2", "CMakeLists.txt", cmake
     toolchain: dict[str, object] = {
         "triple": target.triple,
@@ -87,6 +100,7 @@ def generated_files(target: Platform) -> Iterator[tuple[str, str, dict[str, obje
     for name, place in scripts.items():
         memory: dict[str, object] = {
             "stored": place.region("code"),
+            "weights": _weights_apart(place),
             "written": place.region("data"),
             "stack_bytes": place.stack_bytes,
         }

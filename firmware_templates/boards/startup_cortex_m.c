@@ -25,6 +25,13 @@ __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
     {.call = r2b_exception},      {.call = r2b_exception}, {.call = r2b_exception}, {.call = r2b_systick},
 };
 
+// A boot ROM or loader may have left its own table in use. Armv6-M need not have the register.
+static void use_vectors(void) {
+#if __ARM_ARCH >= 7
+    *(volatile uint32_t *)0xE000ED08u = (uint32_t)(uintptr_t)vectors;  // VTOR
+#endif
+}
+
 static void enable_fpu(void) {
 #ifdef __ARM_FP
     volatile uint32_t *const cpacr = (volatile uint32_t *)0xE000ED88u;
@@ -39,6 +46,7 @@ __attribute__((weak)) void r2b_board_prepare(void) {
 void r2b_reset(void) {
     const uint32_t *from = r2b_data_load;
     enable_fpu();  // first: the compiler may copy by vector registers
+    use_vectors();
     r2b_board_prepare();
     for (uint32_t *to = r2b_data_start; to < r2b_data_end; to++) *to = *from++;
     for (uint32_t *to = r2b_bss_start; to < r2b_bss_end; to++) *to = 0;

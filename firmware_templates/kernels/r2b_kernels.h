@@ -334,8 +334,28 @@ R2B_HOT_CODE void r2b_bconv_lut4_v6m(const r2b_bconv_lut4 *layer, const r2b_epil
                                      const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_bconv_lut4_mve(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_lut4_pair_mve(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                          const r2b_parallel *parallel);  // weights: another order of lookups
 R2B_HOT_CODE void r2b_bconv_lut4_v7m(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
+
+// Signs of a binary convolution with 1x1 windows, no border and at most 64 input channels (r2b_bconv_1x1.h). The
+// epilogue is one BITS without `flip`.
+typedef struct {
+    r2b_window window;
+    const uint32_t *weights;  // [ceil(out_channels / 32)][in_channels up to 16]: bit o is that of output o
+    const uint32_t *starts;   // uint8_t [ceil(out_channels / 32)][8][4]: byte b of word j, of output 8 b + j, is what
+                             // the number of differing bits needs to reach 128 where the sign is -1; 0 beyond the last
+    uint32_t input;  // BITS32
+    uint32_t work;   // 2048 bytes for each 16 input channels
+} r2b_bconv_1x1;
+
+R2B_HOT_CODE void r2b_bconv_1x1_c(const r2b_bconv_1x1 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                  const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_1x1_dsp(const r2b_bconv_1x1 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                    const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_bconv_1x1_v7m(const r2b_bconv_1x1 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                    const r2b_parallel *parallel);
 
 // A map of bits in another layout, or of bytes as float32; the epilogue is one STORE, which says where. `work` is not
 // used.

@@ -73,6 +73,11 @@ float LUT4_FLOAT(int32_t v);
 #define LUT4_FLOAT(v) ((float)(v))
 #endif
 
+// Bytes of the list of jobs, which is for LUT4_ADD_JOB and LUT4_PASS or LUT4_CHANNEL alone; see r2b_lut4_driver.h.
+#ifndef LUT4_JOBS_BYTES
+#define LUT4_JOBS_BYTES(vectors, taps) ((vectors) * ((taps) + 1) * (int32_t)sizeof(r2b_lut4_job))
+#endif
+
 // Runs `count` jobs one after the other; their weights follow each other without gaps.
 typedef void (*lut4_pass)(const r2b_lut4_job *jobs, int32_t count, const uint32_t *weights);
 
@@ -135,8 +140,7 @@ typedef struct {
     int32_t column_words;  // of their weights
     int32_t taps;          // kernel_x * chunks
     int32_t kept;          // rows of tables that the next row of vectors uses again; kernel_y - kept are new
-    int has_merging_pass;  // for LUT4_CHANNEL, by LUT4_PREPARE, as is
-    uint32_t kept_bytes;   // those of a word that stay in their segment when it moves right by one
+    int is_near;           // for LUT4_CHANNEL, by LUT4_PREPARE
     // The workspace, in this order.
     uint8_t *tables;
     uint32_t *sums;      // [taps][vectors + 2][N]
@@ -152,6 +156,7 @@ typedef struct {
     lut4_unit unit;           // its skip and store are of the first pixel of all
     float *means;             // null: none
     int32_t run_count;        // in the rows at hand
+    int32_t whole_octets;     // the first runs, where their pixels follow each other in the map
     int32_t whole_vectors;    // in these rows: their pixels follow each other in the map
     int32_t unit_runs;        // of these that LUT4_UNIT does
 } lut4_state;

@@ -25,10 +25,10 @@ LUT4_SELDOM lut4_state lut4_begin(const r2b_bconv_lut4 *layer, uint8_t *work) {
     s.sums = (uint32_t *)(void *)work;
     work += s.taps * (layer->vectors + 2) * LUT4_PIXELS;
     s.jobs = (r2b_lut4_job *)(void *)work;
-    work += lut4_align(layer->vectors * (s.taps + 1) * (int32_t)sizeof *s.jobs);
+    work += lut4_align(LUT4_JOBS_BYTES(layer->vectors, s.taps));
     s.merged = (lut4_tap *)(void *)work;
     work += lut4_align(s.taps * (int32_t)sizeof *s.merged);
-    s.lanes = (uint32_t *)(void *)work + (layer->finish == R2B_LUT4_TILES ? 0 : LUT4_PIXELS / 2);
+    s.lanes = (uint32_t *)(void *)work;
     work += lut4_lanes_bytes(layer);
     s.signs = work;
     s.tile = (float *)(void *)work;
@@ -38,6 +38,18 @@ LUT4_SELDOM lut4_state lut4_begin(const r2b_bconv_lut4 *layer, uint8_t *work) {
     s.constants = (lut4_constants *)(void *)work;
     return s;
 }
+
+// Job t of vector v: `blocks` blocks of lookups, the first from number `entry` on.
+static inline void lut4_add_job(const lut4_state *s, int32_t v, int32_t t, const uint8_t *table, int32_t entry,
+                                int32_t blocks, uint32_t *sums) {
+    r2b_lut4_job *const job = &s->jobs[v * (s->taps + 1) + t];
+    *job = (r2b_lut4_job){table, (uint32_t)entry | (uint32_t)blocks << 16, sums};
+    job[1].run = 0;
+}
+
+#ifndef LUT4_ADD_JOB
+#define LUT4_ADD_JOB lut4_add_job
+#endif
 
 // Jobs and taps of all vectors, and the border around the sums.
 LUT4_SELDOM void lut4_list_jobs(const lut4_state *s) {
@@ -54,11 +66,9 @@ LUT4_SELDOM void lut4_list_jobs(const lut4_state *s) {
             const int32_t entry = blocks * LUT4_UNROLL - lookups;
             uint32_t *const sums = s->sums + t * (layer->vectors + 2) * LUT4_WORDS;
             for (int32_t v = 0; v < layer->vectors; v++) {
-                r2b_lut4_job *const job = &s->jobs[v * (s->taps + 1) + t];
-                job->table = tables + v * lut4_vector_bytes(s) + (done + LUT4_ORIGIN(entry)) * LUT4_GROUP_BYTES;
-                job->run = (uint32_t)entry | (uint32_t)blocks << 16;
-                job->sums = sums + (v + 1) * LUT4_WORDS;
-                job[1].run = 0;
+                const uint8_t *const table =
+                    tables + v * lut4_vector_bytes(s) + (done + LUT4_ORIGIN(entry)) * LUT4_GROUP_BYTES;
+                LUT4_ADD_JOB(s, v, t, table, entry, blocks, sums + (v + 1) * LUT4_WORDS);
             }
             s->merged[t] = (lut4_tap){sums + LUT4_WORDS, shift};
             memset(sums, 2 * lookups, LUT4_PIXELS);
@@ -79,7 +89,9 @@ LUT4_SELDOM void lut4_set_border(const lut4_state *s, int32_t channel) {
 }
 
 // Passes and merges of an output channel: from its weights to its lanes. A family may have its own:
-// #define LUT4_CHANNEL(state, weights, start, lanes) and LUT4_PREPARE(state), called once.
+// #define LUT4_CHANNEL(state, weights, start, lanes), LUT4_SIGNS(state, channel, weights, start) and
+// LUT4_PREPARE(state), called once when the jobs are listed.
+#ifndef LUT4_CHANNEL
 LUT4_APART void lut4_channel(const lut4_state *s, const uint32_t *weights, uint32_t start, uint32_t *lanes) {
     const int32_t vectors = s->layer->vectors;
     for (int32_t v = 0; v < vectors; v++) LUT4_PASS(s->jobs + v * (s->taps + 1), s->taps, weights);
@@ -88,12 +100,34 @@ LUT4_APART void lut4_channel(const lut4_state *s, const uint32_t *weights, uint3
     }
 }
 
-#ifndef LUT4_CHANNEL
 #define LUT4_CHANNEL lut4_channel
 #endif
 
-// All output channels of the rows at hand. Signs are written for 8 channels
-// at a time.
+#ifndef LUT4_SIGNS
+static inline void lut4_signs(const lut4_state *s, int32_t c, const uint32_t *weights, uint32_t start) {
+    LUT4_CHANNEL(s, weights, start, s->lanes);
+    lut4_collect_signs(s, c, s->lanes);
+}
+
+#define LUT4_SIGNS lut4_signs
+#endif
+
+// All output channels of the rows at hand, in two ways. Signs are written for 8 channels at a time.
+LUT4_OFTEN void lut4_run_signs(const lut4_state *s, uint8_t *arena) {
+    const r2b_bconv_lut4 *const layer = s->layer;
+    const int32_t channels = layer->window.out_channels;
+    const int32_t words = layer->window.kernel_x * s->column_words;
+    const uint32_t *weights = layer->weights;
+    const uint32_t *starts = layer->starts;
+    const int has_border = layer->border != NULL;
+    for (int32_t c = 0; c < channels; c++, weights += words) {
+        if (has_border) lut4_set_border(s, c);
+        LUT4_SIGNS(s, c, weights, *starts++);
+        if (c % 8 == 7) lut4_write_signs(s, arena, c);
+    }
+    if (channels % 8 != 0) lut4_write_signs(s, arena, channels - 1);
+}
+
 LUT4_OFTEN void lut4_run_channels(lut4_state *s, const r2b_epilogue *epilogue, uint8_t *arena) {
     const r2b_bconv_lut4 *const layer = s->layer;
     const int32_t channels = layer->window.out_channels;
@@ -101,23 +135,15 @@ LUT4_OFTEN void lut4_run_channels(lut4_state *s, const r2b_epilogue *epilogue, u
     const uint32_t half = (uint32_t)(-2 * s->lookups * layer->window.kernel_x) & 0xffffu;
     const uint32_t *weights = layer->weights;
     uint32_t *lanes = s->lanes;
-    for (int32_t first = 0; first < channels; first += 8) {
-        const int32_t end = channels - first < 8 ? channels : first + 8;
-        for (int32_t c = first; c < end; c++, weights += words) {
-            if (layer->border) lut4_set_border(s, c);
-            if (layer->finish == R2B_LUT4_SIGNS) {
-                LUT4_CHANNEL(s, weights, layer->starts[c], lanes);
-                lut4_collect_signs(s, c, lanes);
-            } else {
-                LUT4_CHANNEL(s, weights, half << 16 | half, lanes);
-                if (layer->finish == R2B_LUT4_FLOATS) {
-                    lut4_finish_floats(s, epilogue, arena, c, lanes);
-                } else {
-                    lanes += layer->vectors * (LUT4_PIXELS / 2);
-                }
-            }
+    for (int32_t c = 0; c < channels; c++, weights += words) {
+        if (layer->border) lut4_set_border(s, c);
+        LUT4_CHANNEL(s, weights, half << 16 | half, lanes);
+        if (layer->finish == R2B_LUT4_FLOATS) {
+            lut4_finish_floats(s, epilogue, arena, c, lanes);
+        } else {
+            lanes += layer->vectors * (LUT4_PIXELS / 2);
         }
-        if (s->bits) lut4_write_signs(s, arena, end - 1);
+        if (s->bits && (c % 8 == 7 || c + 1 == channels)) lut4_write_signs(s, arena, c);
     }
 }
 
@@ -140,7 +166,11 @@ void LUT4_KERNEL(const r2b_bconv_lut4 *layer, const r2b_epilogue *epilogue, uint
 #ifdef LUT4_UNIT
         lut4_begin_unit(&s, oy);
 #endif
-        lut4_run_channels(&s, epilogue, arena);
+        if (layer->finish == R2B_LUT4_SIGNS) {
+            lut4_run_signs(&s, arena);
+        } else {
+            lut4_run_channels(&s, epilogue, arena);
+        }
         lut4_finish_rows(&s, epilogue, arena);
     }
     r2b_epilogue_end(epilogue, arena);

@@ -8,7 +8,8 @@
 // TILES: the lanes of all channels wait for the end of the row; then a pixel after the other is a tile.
 //
 // Signs of eight pixels are a byte for each channel; eight channels are transposed to a byte for each pixel. A family
-// may do this for whole octets: #define LUT4_SPREAD(octet, flip, to, pixel_bytes).
+// may do this for whole octets of pixels that follow each other in the map: #define LUT4_SPREAD(octets, flip, to,
+// pixel_bytes, count).
 #ifndef R2B_LUT4_EPILOGUE_H
 #define R2B_LUT4_EPILOGUE_H
 
@@ -16,10 +17,10 @@
 
 enum { LUT4_OCTETS = LUT4_PIXELS / 8 };
 
-// What the lanes take of the workspace: all channels', or one channel's with a vector on either side.
+// What the lanes take of the workspace: all channels', or one channel's.
 static inline int32_t lut4_lanes_bytes(const r2b_bconv_lut4 *layer) {
-    const int32_t tiles = layer->window.out_channels * layer->vectors;
-    return (layer->finish == R2B_LUT4_TILES ? tiles : layer->vectors + 2) * 2 * LUT4_PIXELS;
+    const int32_t channels = layer->finish == R2B_LUT4_TILES ? layer->window.out_channels : 1;
+    return channels * layer->vectors * 2 * LUT4_PIXELS;
 }
 
 static inline int32_t lut4_run_pixels(const r2b_bconv_lut4 *layer) {
@@ -34,6 +35,7 @@ LUT4_SELDOM void lut4_begin_rows(lut4_state *s, int32_t oy) {
     const int32_t segment = LUT4_PIXELS / rows;
     const int32_t pixels = lut4_run_pixels(s->layer);
     s->run_count = 0;
+    s->whole_octets = 0;
     for (int32_t first = 0; first < s->layer->vectors * LUT4_PIXELS; first += pixels) {
         const int32_t lane = first % LUT4_PIXELS;
         lut4_run r = {.octet = first / 8, .bit = lane % 8, .y = oy, .x = first};
@@ -43,7 +45,10 @@ LUT4_SELDOM void lut4_begin_rows(lut4_state *s, int32_t oy) {
         }
         r.lane = first / LUT4_PIXELS * LUT4_PIXELS + lane % (LUT4_PIXELS / 2) * 2 + lane / (LUT4_PIXELS / 2);
         r.count = g->out_width - r.x < pixels ? g->out_width - r.x : pixels;
-        if (r.count > 0 && r.y < g->out_height) s->runs[s->run_count++] = r;
+        if (r.count <= 0 || r.y >= g->out_height) continue;
+        const int is_next = r.octet == s->run_count && (r.y - oy) * g->out_width + r.x == 8 * s->run_count;
+        if (is_next && r.count == 8 && s->whole_octets == s->run_count) s->whole_octets++;
+        s->runs[s->run_count++] = r;
     }
     s->whole_vectors = rows == 1 ? g->out_width / LUT4_PIXELS : g->out_width == segment && oy + rows <= g->out_height;
     s->unit_runs = s->unit.parts ? s->whole_vectors * (LUT4_PIXELS / pixels) : 0;
@@ -86,17 +91,19 @@ LUT4_OFTEN void lut4_write_signs(const lut4_state *s, uint8_t *arena, int32_t c)
     const int32_t pixel_bytes = (g->out_channels + 31) / 32 * 4;
     const int32_t zeros = is_last ? pixel_bytes - c / 8 - 1 : 0;
     const uint32_t flip = s->bits->flip ? (s->bits->flip[c / 32] >> (c / 8 % 4 * 8) & 0xffu) * 0x01010101u : 0u;
-    for (int32_t i = 0; i < s->run_count; i++) {
+    uint8_t *const map = arena + s->bits->at + c / 8;
+    int32_t i = 0;
+#ifdef LUT4_SPREAD
+    if (s->whole_octets > 0 && c % 8 == 7 && zeros == 0) {
+        i = s->whole_octets;
+        LUT4_SPREAD(s->signs, flip, map + s->runs->y * g->out_width * pixel_bytes, pixel_bytes, i);
+    }
+#endif
+    for (; i < s->run_count; i++) {
         const lut4_run *const r = &s->runs[i];
         uint8_t *const octet = s->signs + 8 * r->octet;
         uint32_t *const words = (uint32_t *)(void *)octet;
-        uint8_t *to = arena + s->bits->at + (r->y * g->out_width + r->x) * pixel_bytes + c / 8;
-#ifdef LUT4_SPREAD
-        if (r->count == 8 && c % 8 == 7 && zeros == 0) {
-            LUT4_SPREAD(words, flip, to, pixel_bytes);
-            continue;
-        }
-#endif
+        uint8_t *to = map + (r->y * g->out_width + r->x) * pixel_bytes;
         if (r->bit == 0) {
             for (int32_t k = c % 8 + 1; k < 8; k++) octet[k] = 0;
             lut4_transpose_bits(words);
@@ -122,14 +129,10 @@ static inline void lut4_collect(const uint32_t *lanes, uint8_t *signs) {
     }
 }
 
-#ifndef LUT4_COLLECT
-#define LUT4_COLLECT lut4_collect
-#endif
-
 static inline void lut4_collect_signs(const lut4_state *s, int32_t c, const uint32_t *lanes) {
     uint8_t *signs = s->signs + c % 8;
     for (int32_t v = s->layer->vectors;;) {
-        LUT4_COLLECT(lanes, signs);
+        lut4_collect(lanes, signs);
         if (--v == 0) break;
         lanes += LUT4_PIXELS / 2;
         signs += LUT4_PIXELS;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 //
-// r2b_lut4_mve.S: sums of table entries for MVE (Armv8.1-M), 32 pixels at a time; see r2b_lut4_mve.h for the tables, the
-// order of the pixels and the arguments.
+// r2b_lut4_mve.S: sums of table entries for MVE (Armv8.1-M), 32 pixels at a time; see r2b_lut4_mve.h for the tables and the
+// order of the pixels, r2b_bconv_lut4_mve.c for the arguments.
 //
 // An entry is a vector of 16 bytes. Its byte is 16 h + l, with l in 0..4 for one pixel and h in -2..2 for another. Three
 // entries t still have l <= 12, so that t >> 4 is their sum of h alone. For each three of them
@@ -41,7 +41,7 @@
 
 // VLDRW reaches from -508 to 508, which is four tables of 256 bytes; r1 stands this far behind the first.
     .equ BEHIND, 380
-    .equ BY_LANES, 1      // JOB_SHIFT: by -4, and nobody wants the sums; LUT4_BY_LANES
+    .equ BY_LANES, 1      // JOB_SHIFT: by -4, and nobody wants the sums; BY_LANES
 
 // One lookup: entry `nibble` byte of r2 or r3, `at` bytes from r1; `third` 0, 1 or 2: which of the three it is.
     .macro lookup third, address, nibbles, turn, at

@@ -9,6 +9,9 @@
 // It shifts them, adds the runs of an output channel in 16 bits, and gives dot / 2 for each pixel: int16_t
 // lanes[16][2], lanes[j][h] is pixel 16 h + j. (Where the channels are an odd number, one product of +1 for each tap
 // inside the map is to be taken off, see r2b_lut4.h.)
+//
+// Two kernels do this: r2b_bconv_lut4_mve any window, a vector at a time; r2b_bconv_lut4_pair_mve three rows at stride
+// 1, two vectors at a time.
 #ifndef R2B_LUT4_MVE_H
 #define R2B_LUT4_MVE_H
 
@@ -21,60 +24,71 @@
 
 enum {
     LUT4_PIXELS = 32,
-    LUT4_TABLE_BYTES = 256,  // of a group of 4 channels: 16 entries
-    LUT4_LANES = 32,         // of a vector
-    LUT4_BEHIND = 380,       // the pass's pointer stands so far behind its table: four tables are in reach of a load
-    LUT4_BY_LANES = 1,       // a shift by one pixel from left to right that needs no memory
-    LUT4_GUARD = 8,          // words beside the 8 of a run, for shifts of up to so many pixels
+    LUT4_TABLE_BYTES = 256,   // of a group of 4 channels: 16 entries
+    LUT4_LANES = 32,          // of a vector
+    LUT4_OCTETS = 4,          // of a vector
+    LUT4_BEHIND = 380,        // the pass's pointer stands so far behind its table: four tables are in reach of a load
+    LUT4_SIGNS_CHANNELS = 6,  // SIGNS: lanes' room, for the signs of 4 channels and the lanes of 4 more
+    LUT4_GUARD = 8,           // words beside the 8 of a run, for shifts of up to so many pixels
 };
 
-// A run of lookups. Nibble i is the index into table i; the nibbles end at the end of a word.
+// Pixels 8 b.. of a vector, b = 0..3: they lie side by side in the map.
 typedef struct {
-    const uint8_t *table;  // the first one, and LUT4_BEHIND
-    uint32_t *sums;        // 8 words, and LUT4_GUARD more before them where shift < 0, behind them where shift > 0
-    int32_t shift;         // 4 d: pixel x reads pixel x + d; or LUT4_BY_LANES: d = -1
-    int32_t first;         // lookups of a first word that is not full, else 0
-    int32_t blocks;        // of three words that follow, rounded up
-    int32_t skip;          // words to leave out of the first block
-    int32_t centre;        // -2 for each lookup
-    int32_t tap;           // its number
-} r2b_lut4_mve_job;
+    int32_t y;
+    int32_t x;
+    int32_t count;  // of them in the map, 0..8
+    int32_t pixel;  // the first one's number
+} lut4_octet;
 
-// Output channels of a vector of pixels, one after the other.
+// The constants of 4 channels, see r2b_lut4_mve_epilogue.h.
 typedef struct {
-    const uint32_t *weights;  // of the first channel; those of the next ones follow
-    const r2b_lut4_mve_job *jobs;
-    int32_t count;          // of jobs
-    uint32_t edge;          // bytes of a word that stay in their row if they are moved up by one
-    const uint8_t *border;  // [channels][count]: equal bits of a run whose input is all pad_value; null where that is 0
-    int16_t *lanes;
-    int32_t step;  // bytes from one channel's lanes to the next one's
-    int32_t channels;
-} r2b_lut4_mve_call;
-
-void r2b_lut4_pass_mve(const r2b_lut4_mve_call *call);
+    float32x4_t up;
+    float32x4_t down;
+    float32x4_t offset;
+    float32x4_t limit;
+    int32x4_t bits;
+} lut4_four;
 
 typedef struct {
     const r2b_bconv_lut4 *layer;
-    int32_t groups;        // of 4 channels
-    int32_t lookups;       // of a kernel column
-    int32_t column_words;  // of their weights
-    int32_t taps;          // runs of an output channel: kernel_x * chunks
-    int32_t kept;          // rows of tables that the next row of vectors uses again
-    // The workspace, in this order.
-    uint8_t *tables;         // [phase][vector][kernel_y][group][LUT4_TABLE_BYTES]
-    uint32_t *sums;          // [vector][tap][8 + LUT4_GUARD]
-    r2b_lut4_mve_job *jobs;  // [vector][tap]
-    int16_t *lanes;          // [4, or where the epilogue takes tiles all channels][vector][LUT4_LANES]
-    float *tile;             // [channels up to a multiple of 4]
+    int32_t groups;       // of 4 channels
+    int32_t taps;         // runs of an output channel: kernel_x * chunks
+    int32_t group_bytes;  // from a group's table to the next group's
+    // Where the vectors lie that are finished together: the rows of one are row_step apart, the next one is next_x
+    // pixels to the right and next_y rows below.
+    int32_t vectors;
+    int32_t row_step;
+    int32_t next_x;
+    int32_t next_y;
+    // The workspace: what the passes need, then in this order
+    uint8_t *tables;
+    uint32_t *sums;
+    lut4_octet *octets;  // [vectors][4], of the rows at hand
+    int16_t *lanes;      // [4, or where the epilogue takes tiles all channels][vectors][LUT4_LANES]; SIGNS: at the end
+                         // uint8_t [8 channels][vectors][32] in the order of a pass's sums: the top bits are signs
+    uint32_t *words;     // [vectors][32]: 32 channels' signs of each pixel, byte by byte while they are not complete
+    lut4_four *constants;  // FLOATS: [channels / 4]
+    float *tile;           // TILES: [channels up to a multiple of 4], in their place
 } lut4_mve;
 
-static inline int32_t lut4_slot_bytes(const lut4_mve *s) {  // the tables of a row of a vector
-    return s->groups * LUT4_TABLE_BYTES;
+// Lays out the end of the workspace; `shared_bytes` of exporters/c/lut4_mve.py does the same sum.
+static inline void lut4_lay_out(lut4_mve *s, uint8_t *work) {
+    const r2b_lut4_finish finish = s->layer->finish;
+    const int32_t channels = finish == R2B_LUT4_TILES   ? (s->layer->window.out_channels + 3) / 4 * 4
+                             : finish == R2B_LUT4_SIGNS ? LUT4_SIGNS_CHANNELS
+                                                        : 4;
+    s->octets = (lut4_octet *)(void *)work;
+    work += s->vectors * LUT4_OCTETS * (int32_t)sizeof *s->octets;
+    s->lanes = (int16_t *)(void *)work;
+    work += channels * s->vectors * LUT4_LANES * 2;
+    s->words = (uint32_t *)(void *)work;
+    s->tile = (float *)(void *)work;
+    s->constants = (lut4_four *)(void *)(work + s->vectors * LUT4_PIXELS * 4);
 }
 
-static inline int32_t lut4_vector_bytes(const lut4_mve *s) {
-    return s->layer->window.kernel_y * lut4_slot_bytes(s);
+// Bytes of a word of sums that stay in their row if they are moved up by one.
+static inline uint32_t lut4_edge(int32_t rows) {
+    return rows == 1 ? 0xffffff00u : rows == 2 ? 0xff00ff00u : 0u;
 }
 
 static inline int32_t lut4_floor_div(int32_t a, int32_t b) {

@@ -9,13 +9,15 @@
 //     t = skip + d * (d >= 0 ? up : down), where up = s and down = slope * s, or vice versa if s < 0;
 // with one (the gate is finite: it is a product with what may be 0)
 //     t = skip + v * (v >= 0 ? 1 : slope), where v = s * d + offset * gate.
-// The bits of 4 channels are 4 predicates: a sum over the lanes of 1, 2, 4 and 8 where t is below the threshold. Where
-// a sign is inverted the lane is negative and the word begins with its bit set. TILES: any epilogue: the lanes of all
-// channels wait for the end of the rows, then a pixel after the other is a tile.
+// What a channel needs is worked out once a layer. Two pixels are done at a time, 16 apart in a vector: one word of
+// lanes. The bits of 4 channels are 4 predicates: a sum over the lanes of 1, 2, 4 and 8 where t is below the threshold.
+// Where a sign is inverted the lane is negative and the word begins with its bit set. TILES: any epilogue: the lanes of
+// all channels wait for the end of the rows, then a pixel after the other is a tile.
 #ifndef R2B_LUT4_MVE_EPILOGUE_H
 #define R2B_LUT4_MVE_EPILOGUE_H
 
 #include "r2b_lut4_mve.h"
+#include "r2b_lut4_mve_signs.h"
 
 enum {  // what there is to do
     SHIFTED = 1,
@@ -23,7 +25,8 @@ enum {  // what there is to do
     STORED = 4,
     MEANT = 8,
     PACKED = 16,
-    SCALED = 32,  // by anything but 2
+    SCALED = 32,    // by anything but 2
+    IN_PLACE = 64,  // SCALED, SKIP, STORED where skip is, PACKED, and no other but MEANT
 };
 
 typedef struct {
@@ -37,23 +40,6 @@ typedef struct {
     float *sums;
     uint32_t *bits;
 } lut4_fused;
-
-// Pixels of a row of the map whose lanes are 2 apart.
-typedef struct {
-    int32_t lane;  // of the first one
-    int32_t y;
-    int32_t x;
-    int32_t count;
-} lut4_run;
-
-// The constants of 4 channels.
-typedef struct {
-    float32x4_t up;    // s where SHIFTED
-    float32x4_t down;  // the slope where SHIFTED
-    float32x4_t offset;
-    float32x4_t limit;
-    int32x4_t bits;
-} lut4_four;
 
 LUT4_SELDOM lut4_fused lut4_fuse(const r2b_epilogue *epilogue, uint8_t *arena) {
     lut4_fused f = {.parts = 0};
@@ -84,6 +70,7 @@ LUT4_SELDOM lut4_fused lut4_fuse(const r2b_epilogue *epilogue, uint8_t *arena) {
             f.bits = (uint32_t *)(void *)at;
         }
     }
+    if ((f.parts | MEANT) == (SCALED | SKIP | STORED | MEANT | PACKED) && f.skip == f.store) f.parts |= IN_PLACE;
     return f;
 }
 
@@ -94,31 +81,35 @@ static inline float32x4_t lut4_normal(float32x4_t limit) {
     return vpselq_f32(limit, vreinterpretq_f32_u32(vdupq_n_u32(0x00800000u)), is_normal);
 }
 
-static lut4_four lut4_constants(const lut4_fused *f, const uint8_t *arena, int32_t c) {
+// up and down: see above; up = s and down = slope where SHIFTED. limit: of the signs. bits: their places in a word.
+LUT4_SELDOM void lut4_find_constants(const lut4_fused *f, const uint8_t *arena, int32_t channels,
+                                     lut4_four *constants) {
     const float32x4_t one = vdupq_n_f32(1.0f);
     const float32x4_t zero = vdupq_n_f32(0.0f);
-    const float32x4_t gate = f->gate ? vld1q_f32((const float *)(const void *)(arena + f->gate->at) + c) : one;
-    const float32x4_t scale = f->affine ? vld1q_f32(f->affine->a + c) : one;
-    const float32x4_t slope = f->prelu ? vld1q_f32(f->prelu->a + c) : one;
-    const float32x4_t s = vmulq_f32(vaddq_f32(scale, scale), gate);
-    const float32x4_t bent = vmulq_f32(slope, s);
-    const mve_pred16_t rises = vcmpgeq_f32(s, zero);
-    lut4_four k = {.up = s, .down = slope, .offset = zero, .limit = zero, .bits = vdupq_n_s32(0)};
-    if (f->parts & SHIFTED) {
-        k.offset = vmulq_f32(vld1q_f32(f->affine->b + c), gate);
-    } else {
-        k.up = vpselq_f32(s, bent, rises);
-        k.down = vpselq_f32(bent, s, rises);
-    }
-    if (f->parts & PACKED) {
-        const uint32_t flip = f->signs->flip ? f->signs->flip[c / 32] >> c % 32 & 15u : 0u;
-        k.limit = lut4_normal(vld1q_f32(f->signs->a + c));
-        for (int32_t i = 0; i < 4; i++) {
-            const uint32_t bit = 1u << (c + i) % 32;
-            k.bits[i] = (int32_t)(flip >> i & 1u ? 0u - bit : bit);
+    for (int32_t c = 0; c < channels; c += 4) {
+        const float32x4_t gate = f->gate ? vld1q_f32((const float *)(const void *)(arena + f->gate->at) + c) : one;
+        const float32x4_t scale = f->affine ? vld1q_f32(f->affine->a + c) : one;
+        const float32x4_t slope = f->prelu ? vld1q_f32(f->prelu->a + c) : one;
+        const float32x4_t s = vmulq_f32(vaddq_f32(scale, scale), gate);
+        const float32x4_t bent = vmulq_f32(slope, s);
+        const mve_pred16_t rises = vcmpgeq_f32(s, zero);
+        lut4_four k = {.up = s, .down = slope, .offset = zero, .limit = zero, .bits = vdupq_n_s32(0)};
+        if (f->parts & SHIFTED) {
+            k.offset = vmulq_f32(vld1q_f32(f->affine->b + c), gate);
+        } else {
+            k.up = vpselq_f32(s, bent, rises);
+            k.down = vpselq_f32(bent, s, rises);
         }
+        if (f->parts & PACKED) {
+            const uint32_t flip = f->signs->flip ? f->signs->flip[c / 32] >> c % 32 & 15u : 0u;
+            k.limit = lut4_normal(vld1q_f32(f->signs->a + c));
+            for (int32_t i = 0; i < 4; i++) {
+                const uint32_t bit = 1u << (c + i) % 32;
+                k.bits[i] = (int32_t)(flip >> i & 1u ? 0u - bit : bit);
+            }
+        }
+        constants[c / 4] = k;
     }
-    return k;
 }
 
 // t + v * (v >= 0 ? up : down). GCC 12 has no VPT blocks of two kinds, and moves predicates through core registers.
@@ -144,105 +135,202 @@ static inline uint32_t lut4_add_bits(uint32_t word, float32x4_t t, float32x4_t l
     return word;
 }
 
-// Channels c..c + 3 of `count` pixels from `pixel` on. Inlined, with `parts` a constant where speed counts.
-static inline __attribute__((always_inline)) void lut4_finish_run(const lut4_fused *f, int parts, lut4_four k,
-                                                                  const int16_t *lanes, uint32x4_t offsets,
-                                                                  int32_t pixel, int32_t count, int32_t c,
-                                                                  int32_t channels) {
-    const int32_t words = (channels + 31) / 32;
-    const float *skip = f->skip + pixel * channels + c;
-    float *store = f->store + pixel * channels + c;
-    uint32_t *bits = f->bits + pixel * words + c / 32;
-    const uint32_t flip = (parts & PACKED) && f->signs->flip ? f->signs->flip[c / 32] : 0u;
-    const int is_first = c % 32 == 0;
-    float32x4_t sum = vdupq_n_f32(0.0f);
+// What a loop over pairs of pixels moves along: the lanes of channels c.. , and where the two pixels' floats and signs
+// are.
+typedef struct {
+    uint32x4_t lanes;  // addresses, a word before the next ones
+    const float *skip[2];
+    float *store[2];
+    uint32_t *words;
+} lut4_pairs;
+
+// The next words of lanes of 4 channels. (GCC 12 has the addresses written back through memory.)
+static inline int16x8_t lut4_next_lanes(uint32x4_t *lanes) {
+    int16x8_t found;
+    __asm__ volatile("vldrw.u32 %q[found], [%q[lanes], #4]!" : [found] "=&w"(found), [lanes] "+w"(*lanes) : : "memory");
+    return found;
+}
+
+// From dot / 2 of 4 channels of a pixel to t.
+static inline __attribute__((always_inline)) float32x4_t lut4_finished(int parts, const lut4_four *k, int32x4_t half,
+                                                                       float32x4_t skip) {
+    const float32x4_t d = vcvtq_f32_s32(half);
+    if (parts & SHIFTED) return lut4_add_bent(skip, vfmaq_f32(k->offset, d, k->up), vdupq_n_f32(1.0f), k->down);
+    return (parts & SCALED) ? lut4_add_bent(skip, d, k->up, k->down) : d;
+}
+
+// `count` pairs of pixels. If `is_single` the second of each is none: it stands where the first is, which is written
+// after it. Inlined, with `parts` a constant where speed counts.
+static inline __attribute__((always_inline)) float32x4_t lut4_finish_pairs(int parts, const lut4_four *k,
+                                                                           lut4_pairs *at, int32_t count, int is_single,
+                                                                           int32_t channels, float32x4_t sum) {
+    const float32x4_t none = vdupq_n_f32(0.0f);
 #pragma GCC unroll 1
-    for (; count > 0; count--, lanes += 2) {
-        const int32x4_t half = vldrhq_gather_offset_s32(lanes, offsets);
-        const float32x4_t d = vcvtq_f32_s32((parts & SCALED) ? half : vshlq_n_s32(half, 1));
-        float32x4_t t = (parts & SKIP) ? vld1q_f32(skip) : vdupq_n_f32(0.0f);
-        if (parts & SHIFTED) {
-            t = lut4_add_bent(t, vfmaq_f32(k.offset, d, k.up), vdupq_n_f32(1.0f), k.down);
-        } else if (parts & SCALED) {
-            t = lut4_add_bent(t, d, k.up, k.down);
-        } else {
-            t = d;
+    for (; count > 0; count--) {
+        const int16x8_t lanes = lut4_next_lanes(&at->lanes);
+        const int32x4_t first = (parts & SCALED) ? vmovlbq_s16(lanes) : vshllbq_n_s16(lanes, 1);
+        const int32x4_t second = (parts & SCALED) ? vmovltq_s16(lanes) : vshlltq_n_s16(lanes, 1);
+        const float32x4_t t1 = lut4_finished(parts, k, second, (parts & SKIP) ? vld1q_f32(at->skip[1]) : none);
+        const float32x4_t t0 = lut4_finished(parts, k, first, (parts & SKIP) ? vld1q_f32(at->skip[0]) : none);
+        if (parts & SKIP) {
+            at->skip[0] += channels;
+            at->skip[1] += channels;
         }
-        if (parts & SKIP) skip += channels;
         if (parts & STORED) {
-            vst1q_f32(store, t);
-            store += channels;
+            vst1q_f32(at->store[1], t1);
+            vst1q_f32(at->store[0], t0);
+            at->store[0] += channels;
+            at->store[1] += channels;
         }
-        if (parts & MEANT) sum = vaddq_f32(sum, t);
+        if (parts & MEANT) {
+            sum = vaddq_f32(sum, t0);
+            if (!is_single) sum = vaddq_f32(sum, t1);
+        }
         if (parts & PACKED) {
-            *bits = lut4_add_bits(is_first ? flip : *bits, t, k.limit, k.bits);
-            bits += words;
+            at->words[1] = lut4_add_bits(at->words[1], t1, k->limit, k->bits);
+            at->words[0] = lut4_add_bits(at->words[0], t0, k->limit, k->bits);
+            at->words += 2;
         }
     }
-    if (parts & MEANT) vst1q_f32(f->sums + c, vaddq_f32(vld1q_f32(f->sums + c), sum));
+    return sum;
 }
 
-static lut4_run lut4_run_of(const lut4_mve *s, int32_t oy, int32_t run) {
-    const r2b_window *const g = &s->layer->window;
-    const int32_t segment = LUT4_PIXELS / s->layer->rows;
-    const int32_t pixels = segment < 16 ? segment : 16;
-    const int32_t first = run * pixels;
-    lut4_run r = {.y = oy, .x = first};
-    if (s->layer->rows > 1) {
-        r.y += first / segment;
-        r.x = first % segment;
+// One of a pair: d = dot / 2 becomes t, and its bits go to `word`; `mean` is what comes between. As lut4_finished and
+// lut4_add_bits, for IN_PLACE.
+#define LUT4_PIXEL(d, map, word, mean) \
+    "vldrw.u32 %q[t], [%[" map         \
+    "]]\n\t"                           \
+    "vcvt.f32.s32 %q[" d "], %q[" d    \
+    "]\n\t"                            \
+    "vpte.f32 ge, %q[" d               \
+    "], zr\n\t"                        \
+    "vfmat.f32 %q[t], %q[" d           \
+    "], %q[up]\n\t"                    \
+    "vfmae.f32 %q[t], %q[" d           \
+    "], %q[down]\n\t"                  \
+    "vstrw.32 %q[t], [%[" map          \
+    "]]\n\t"                           \
+    "add %[" map "], %[" map "], %[stride]\n\t" mean "vpt.f32 gt, %q[limit], %q[t]\n\t"
+#define LUT4_PAIRS(mean0, bits0, mean1, bits1)                                                               \
+    "dls lr, %[count]\n"                                                                                     \
+    "1:\tvldrw.u32 %q[d0], [%q[lanes], #4]!\n\t"                                                             \
+    "ldrd %[word0], %[word1], [%[words]]\n\t"                                                                \
+    "vmovlt.s16 %q[d1], %q[d0]\n\t"                                                                          \
+    "vmovlb.s16 %q[d0], %q[d0]\n\t" LUT4_PIXEL(                                                              \
+        "d0", "map0", "word0", mean0) "vaddvat.s32 %[word0], " bits0                                         \
+                                      "\n\t" LUT4_PIXEL("d1", "map1", "word1",                               \
+                                                        mean1) "vaddvat.s32 %[word1], " bits1                \
+                                                               "\n\t"                                        \
+                                                               "strd %[word0], %[word1], [%[words]], #8\n\t" \
+                                                               "le lr, 1b"
+// What is added to the sum; the register of d, which is no longer wanted, gets the bits: there are 8.
+#define LUT4_MEAN(d) "vadd.f32 %q[sum], %q[sum], %q[t]\n\tvldrw.u32 %q[" d "], [%[bits]]\n\t"
+
+// `count` pairs of pixels, at least one, for IN_PLACE. GCC 12 takes 32 instructions for what is 24 here.
+static inline __attribute__((always_inline)) float32x4_t lut4_pairs_in_place(int parts, const lut4_four *k,
+                                                                             lut4_pairs *at, int32_t count,
+                                                                             int32_t channels, float32x4_t sum) {
+    float *map0 = at->store[0], *map1 = at->store[1];
+    uint32_t word0, word1;
+    mve_pred16_t lanes;
+    int32x4_t d0, d1;
+    float32x4_t t;
+#define LUT4_OUTPUTS                                                                                               \
+    [lanes] "+w"(at->lanes), [map0] "+r"(map0), [map1] "+r"(map1), [words] "+r"(at->words), [word0] "=&Te"(word0), \
+        [word1] "=&Te"(word1), [d0] "=&w"(d0), [d1] "=&w"(d1), [t] "=&w"(t), [p0] "=Up"(lanes)
+#define LUT4_INPUTS \
+    [count] "r"(count), [stride] "r"(4 * channels), [up] "w"(k->up), [down] "w"(k->down), [limit] "w"(k->limit)
+    if (parts & MEANT) {
+        __asm__ volatile(LUT4_PAIRS(LUT4_MEAN("d0"), "%q[d0]", LUT4_MEAN("d1"), "%q[d1]")
+                         : LUT4_OUTPUTS, [sum] "+w"(sum)
+                         : LUT4_INPUTS, [bits] "r"(&k->bits)
+                         : "lr", "memory");
+    } else {
+        __asm__ volatile(LUT4_PAIRS("", "%q[bits]", "", "%q[bits]")
+                         : LUT4_OUTPUTS
+                         : LUT4_INPUTS, [bits] "w"(k->bits)
+                         : "lr", "memory");
     }
-    r.lane = first / 32 * LUT4_LANES + first % 16 * 2 + first / 16 % 2;
-    r.count = g->out_width - r.x < pixels ? g->out_width - r.x : pixels;
-    if (r.y >= g->out_height) r.count = 0;
-    return r;
+#undef LUT4_INPUTS
+#undef LUT4_OUTPUTS
+    return sum;
 }
+#undef LUT4_MEAN
+#undef LUT4_PAIRS
+#undef LUT4_PIXEL
 
-static int32_t lut4_runs(const r2b_bconv_lut4 *layer) {
-    return layer->vectors * (layer->rows == 4 ? 4 : 2);
-}
-
-// FLOATS: channels c..c + 3 of the output rows oy.. .
-static inline __attribute__((always_inline)) void lut4_finish_runs(const lut4_mve *s, const lut4_fused *f, int parts,
-                                                                   const uint8_t *arena, int32_t oy, int32_t c) {
-    const r2b_window *const g = &s->layer->window;
-    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)(s->layer->vectors * LUT4_LANES * 2));
-    const lut4_four k = lut4_constants(f, arena, c);
-    for (int32_t i = 0; i < lut4_runs(s->layer); i++) {
-        const lut4_run r = lut4_run_of(s, oy, i);
-        const int32_t pixel = r.y * g->out_width + r.x;
-        lut4_finish_run(f, parts, k, s->lanes + r.lane, offsets, pixel, r.count, c, g->out_channels);
+// FLOATS: channels c..c + 3 of the vectors at hand. The first half of a vector goes with the second, of which never
+// more pixels are in the map, in runs of pixels that lie side by side: an octet of either, or two.
+static inline __attribute__((always_inline)) void lut4_finish_four_of(const lut4_mve *s, const lut4_fused *f, int parts,
+                                                                      int32_t c) {
+    const int32_t channels = s->layer->window.out_channels;
+    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)(s->vectors * LUT4_LANES * 2));
+    const lut4_four *const k = &s->constants[c / 4];
+    const int32_t together = s->layer->rows < 4 ? 2 : 1;
+    float32x4_t sum = (parts & MEANT) ? vld1q_f32(f->sums + c) : vdupq_n_f32(0.0f);
+    for (int32_t i = 0; i < 2 * s->vectors; i += together) {
+        const lut4_octet *const first = s->octets + i / 2 * LUT4_OCTETS + i % 2;
+        const lut4_octet *const second = first + 2;
+        int32_t singles = first->count + (together == 2 ? first[1].count : 0);
+        const int32_t count = second->count + (together == 2 ? second[1].count : 0);
+        const int32_t at_first = first->pixel * channels + c;
+        const int32_t at_second = second->pixel * channels + c;
+        const int16_t *const lanes = s->lanes + i * (LUT4_LANES / 2);
+        lut4_pairs at = {
+            .lanes = vaddq_n_u32(offsets, (uint32_t)(uintptr_t)lanes - 4u),
+            .skip = {f->skip + at_first, f->skip + at_second},
+            .store = {f->store + at_first, f->store + at_second},
+            .words = s->words + i * (LUT4_PIXELS / 2),
+        };
+        singles -= count;
+        if ((parts & IN_PLACE) && count > 0) {
+            sum = lut4_pairs_in_place(parts, k, &at, count, channels, sum);
+        } else {
+            sum = lut4_finish_pairs(parts, k, &at, count, 0, channels, sum);
+        }
+        if (singles == 0) continue;
+        at.skip[0] = at.skip[1] = f->skip + at_first + count * channels;
+        at.store[0] = at.store[1] = f->store + at_first + count * channels;
+        sum = lut4_finish_pairs(parts & ~IN_PLACE, k, &at, singles, 1, channels, sum);
     }
+    if (parts & MEANT) vst1q_f32(f->sums + c, sum);
 }
 
 // Each in a function of its own: together GCC keeps too few of their constants in registers.
-#define LUT4_RUNS(name, parts)                                                                                  \
-    LUT4_OFTEN void name(const lut4_mve *s, const lut4_fused *f, const uint8_t *arena, int32_t oy, int32_t c) { \
-        lut4_finish_runs(s, f, parts, arena, oy, c);                                                            \
+#define LUT4_FOUR(name, parts)                                                \
+    LUT4_OFTEN void name(const lut4_mve *s, const lut4_fused *f, int32_t c) { \
+        lut4_finish_four_of(s, f, parts, c);                                  \
     }
-LUT4_RUNS(lut4_finish_plain, STORED)
-LUT4_RUNS(lut4_finish_signs, SCALED | SHIFTED | PACKED)
-LUT4_RUNS(lut4_finish_unit, SCALED | SKIP | STORED | PACKED)
-LUT4_RUNS(lut4_finish_gated_unit, SCALED | SKIP | STORED | MEANT | PACKED)
-LUT4_RUNS(lut4_finish_any, f->parts)
-#undef LUT4_RUNS
+LUT4_FOUR(lut4_finish_plain, STORED)
+LUT4_FOUR(lut4_finish_unit, SCALED | SKIP | STORED | PACKED | IN_PLACE)
+LUT4_FOUR(lut4_finish_gated_unit, SCALED | SKIP | STORED | MEANT | PACKED | IN_PLACE)
+LUT4_FOUR(lut4_finish_any, f->parts)
+#undef LUT4_FOUR
 
-static void lut4_finish_four(const lut4_mve *s, const lut4_fused *f, const uint8_t *arena, int32_t oy, int32_t c) {
+static void lut4_finish_four(const lut4_mve *s, const lut4_fused *f, int32_t c) {
+    if ((f->parts & PACKED) && c % 32 == 0) {
+        const uint32x4_t flip = vdupq_n_u32(f->signs->flip ? f->signs->flip[c / 32] : 0u);
+        for (int32_t i = 0; i < s->vectors * LUT4_PIXELS; i += 4) vst1q_u32(s->words + i, flip);
+    }
     switch (f->parts) {
         case STORED:
-            lut4_finish_plain(s, f, arena, oy, c);
+            lut4_finish_plain(s, f, c);
             break;
-        case SCALED | SHIFTED | PACKED:
-            lut4_finish_signs(s, f, arena, oy, c);
+        case SCALED | SKIP | STORED | PACKED | IN_PLACE:
+            lut4_finish_unit(s, f, c);
             break;
-        case SCALED | SKIP | STORED | PACKED:
-            lut4_finish_unit(s, f, arena, oy, c);
-            break;
-        case SCALED | SKIP | STORED | MEANT | PACKED:
-            lut4_finish_gated_unit(s, f, arena, oy, c);
+        case SCALED | SKIP | STORED | MEANT | PACKED | IN_PLACE:
+            lut4_finish_gated_unit(s, f, c);
             break;
         default:
-            lut4_finish_any(s, f, arena, oy, c);
+            lut4_finish_any(s, f, c);
+    }
+    const int32_t channels = s->layer->window.out_channels;
+    if ((f->parts & PACKED) && (c % 32 == 28 || c + 4 == channels)) {
+        for (int32_t v = 0; v < s->vectors; v++) {
+            lut4_write_pairs(s->octets + v * LUT4_OCTETS, s->words + v * LUT4_PIXELS, f->bits + c / 32,
+                             (channels + 31) / 32);
+        }
     }
 }
 
@@ -256,21 +344,22 @@ LUT4_SELDOM int32_t lut4_excess(const r2b_bconv_lut4 *layer, int32_t y, int32_t 
     return (ty.last - ty.first) * (tx.last - tx.first);
 }
 
-// TILES: all pixels of the output rows oy.. .
-LUT4_OFTEN void lut4_finish_tiles(const lut4_mve *s, const r2b_epilogue *epilogue, uint8_t *arena, int32_t oy) {
-    const r2b_window *const g = &s->layer->window;
-    const int32_t step = s->layer->vectors * LUT4_LANES;
+// TILES: all pixels of the vectors at hand.
+LUT4_OFTEN void lut4_finish_tiles(const lut4_mve *s, const r2b_epilogue *epilogue, uint8_t *arena) {
+    const int32_t step = s->vectors * LUT4_LANES;
     const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)(2 * step));
-    for (int32_t i = 0; i < lut4_runs(s->layer); i++) {
-        const lut4_run r = lut4_run_of(s, oy, i);
-        for (int32_t p = 0; p < r.count; p++) {
-            const int16_t *lanes = s->lanes + r.lane + 2 * p;
-            const int32x4_t excess = vdupq_n_s32(lut4_excess(s->layer, r.y, r.x + p));
-            for (int32_t c = 0; c < g->out_channels; c += 4, lanes += 4 * step) {
+    for (int32_t i = 0; i < s->vectors * LUT4_OCTETS; i++) {
+        const lut4_octet *const o = &s->octets[i];
+        const int32_t octet = i % LUT4_OCTETS;
+        const int16_t *const first = s->lanes + i / LUT4_OCTETS * LUT4_LANES + octet % 2 * 16 + octet / 2;
+        for (int32_t p = 0; p < o->count; p++) {
+            const int16_t *lanes = first + 2 * p;
+            const int32x4_t excess = vdupq_n_s32(lut4_excess(s->layer, o->y, o->x + p));
+            for (int32_t c = 0; c < s->layer->window.out_channels; c += 4, lanes += 4 * step) {
                 const int32x4_t half = vldrhq_gather_offset_s32(lanes, offsets);
                 vst1q_f32(s->tile + c, vcvtq_f32_s32(vsubq_s32(vaddq_s32(half, half), excess)));
             }
-            r2b_epilogue_tile(epilogue, arena, r.y * g->out_width + r.x + p, s->tile);
+            r2b_epilogue_tile(epilogue, arena, o->pixel + p, s->tile);
         }
     }
 }

@@ -21,15 +21,24 @@ typedef struct {
     int is_empty;     // none is inside
 } lut4_source;
 
+// `bytes`: a multiple of 64. (GCC 12 makes an addition of each address, up to two for a load.)
 static inline void lut4_copy(uint8_t *to, const uint8_t *from, int32_t bytes) {
-    for (; bytes > 0; bytes -= 64, to += 64, from += 64) {
-        const uint8x16_t a = vld1q_u8(from), b = vld1q_u8(from + 16);
-        const uint8x16_t c = vld1q_u8(from + 32), d = vld1q_u8(from + 48);
-        vst1q_u8(to, a);
-        vst1q_u8(to + 16, b);
-        vst1q_u8(to + 32, c);
-        vst1q_u8(to + 48, d);
-    }
+    uint8x16_t a, b, c, d;
+    if (bytes < 64) return;
+    __asm__ volatile(
+        "dls lr, %[count]\n"
+        "1:\tvldrw.u32 %q[a], [%[from]], #16\n\t"
+        "vldrw.u32 %q[b], [%[from]], #16\n\t"
+        "vldrw.u32 %q[c], [%[from]], #16\n\t"
+        "vldrw.u32 %q[d], [%[from]], #16\n\t"
+        "vstrw.32 %q[a], [%[to]], #16\n\t"
+        "vstrw.32 %q[b], [%[to]], #16\n\t"
+        "vstrw.32 %q[c], [%[to]], #16\n\t"
+        "vstrw.32 %q[d], [%[to]], #16\n\t"
+        "le lr, 1b"
+        : [to] "+r"(to), [from] "+r"(from), [a] "=&w"(a), [b] "=&w"(b), [c] "=&w"(c), [d] "=&w"(d)
+        : [count] "r"(bytes / 64)
+        : "lr", "memory");
 }
 
 // The pixels of vector v of a phase that begins at column `phase`, for output rows oy.. and kernel row ky.
@@ -47,7 +56,7 @@ static lut4_source lut4_find_pixels(const lut4_mve *s, const uint32_t *input, in
             const int32_t column = v * LUT4_PIXELS * g->stride_x + phase;
             left = y >= 0 && y < g->in_height ? lut4_floor_div(g->in_width - column - 1, g->stride_x) + 1 : 0;
             at = input + (y * g->in_width + column) * words;
-            y += g->stride_y;
+            y += g->stride_y * s->row_step;
         }
         const mve_pred16_t inside = vctp32q((uint32_t)(left > 0 ? left : 0));
         found.pixels[j] = at;
@@ -77,36 +86,36 @@ static inline void lut4_transpose(uint32x4_t x[8]) {
     for (int32_t i = 0; i < 8; i += 2) LUT4_EXCHANGE(i, i + 1, u8, 4);
 }
 
-// The table of a group. `x`: its nibbles; `start`: 16 * -2, and 2 for each pixel that is none.
+// The table of a group. `x`: its nibbles; `start`: 16 * -2, and 2 for each pixel that is none. (GCC 12 keeps too few of
+// the changes in registers.)
 static inline void lut4_write_table(uint8x16_t x, uint8x16_t ones, uint8x16_t start, uint8_t *table) {
     const uint8x16_t bit = vdupq_n_u8(0x11);
-    const uint8x16_t b0 = vandq_u8(x, bit);
-    const uint8x16_t b1 = vandq_u8(vshrq_n_u8(x, 1), bit);
-    const uint8x16_t b2 = vandq_u8(vshrq_n_u8(x, 2), bit);
-    const uint8x16_t b3 = vandq_u8(vshrq_n_u8(x, 3), bit);
-    const uint8x16_t d0 = vsubq_u8(ones, vaddq_u8(b0, b0));
-    const uint8x16_t d1 = vsubq_u8(ones, vaddq_u8(b1, b1));
-    const uint8x16_t d2 = vsubq_u8(ones, vaddq_u8(b2, b2));
-    const uint8x16_t d3 = vsubq_u8(ones, vaddq_u8(b3, b3));
-    uint8x16_t entry = vaddq_u8(vaddq_u8(vaddq_u8(vaddq_u8(start, b0), b1), b2), b3);
-#define LUT4_ENTRY(n) vst1q_u8(table + 16 * (n), entry)
-    LUT4_ENTRY(0);
-    entry = vaddq_u8(entry, d0), LUT4_ENTRY(1);
-    entry = vaddq_u8(entry, d1), LUT4_ENTRY(3);
-    entry = vsubq_u8(entry, d0), LUT4_ENTRY(2);
-    entry = vaddq_u8(entry, d2), LUT4_ENTRY(6);
-    entry = vaddq_u8(entry, d0), LUT4_ENTRY(7);
-    entry = vsubq_u8(entry, d1), LUT4_ENTRY(5);
-    entry = vsubq_u8(entry, d0), LUT4_ENTRY(4);
-    entry = vaddq_u8(entry, d3), LUT4_ENTRY(12);
-    entry = vaddq_u8(entry, d0), LUT4_ENTRY(13);
-    entry = vaddq_u8(entry, d1), LUT4_ENTRY(15);
-    entry = vsubq_u8(entry, d0), LUT4_ENTRY(14);
-    entry = vsubq_u8(entry, d2), LUT4_ENTRY(10);
-    entry = vaddq_u8(entry, d0), LUT4_ENTRY(11);
-    entry = vsubq_u8(entry, d1), LUT4_ENTRY(9);
-    entry = vsubq_u8(entry, d0), LUT4_ENTRY(8);
+    uint8x16_t entry = start, d1, d2, d3;
+#define LUT4_CHANGE(d) /* from b_k: entry + b_k; ones - 2 b_k */ \
+    "vand %q[" d "], %q[" d                                      \
+    "], %q[bit]\n\t"                                             \
+    "vadd.i8 %q[entry], %q[entry], %q[" d                        \
+    "]\n\t"                                                      \
+    "vadd.i8 %q[" d "], %q[" d "], %q[" d                        \
+    "]\n\t"                                                      \
+    "vsub.i8 %q[" d "], %q[ones], %q[" d "]\n\t"
+#define LUT4_ENTRY(n) "vstrw.32 %q[entry], [%[table], #16 * " #n "]\n\t"
+#define LUT4_NEXT(way, d, n) "v" way ".i8 %q[entry], %q[entry], %q[" d "]\n\t" LUT4_ENTRY(n)
+    __asm__ volatile(
+        "vshr.u8 %q[d1], %q[x], #1\n\t"
+        "vshr.u8 %q[d2], %q[x], #2\n\t"
+        "vshr.u8 %q[d3], %q[x], #3\n\t"                                                                            //
+        LUT4_CHANGE("x") LUT4_CHANGE("d1") LUT4_CHANGE("d2") LUT4_CHANGE("d3")                                     //
+        LUT4_ENTRY(0) LUT4_NEXT("add", "x", 1) LUT4_NEXT("add", "d1", 3) LUT4_NEXT("sub", "x", 2)                  //
+        LUT4_NEXT("add", "d2", 6) LUT4_NEXT("add", "x", 7) LUT4_NEXT("sub", "d1", 5) LUT4_NEXT("sub", "x", 4)      //
+        LUT4_NEXT("add", "d3", 12) LUT4_NEXT("add", "x", 13) LUT4_NEXT("add", "d1", 15) LUT4_NEXT("sub", "x", 14)  //
+        LUT4_NEXT("sub", "d2", 10) LUT4_NEXT("add", "x", 11) LUT4_NEXT("sub", "d1", 9) LUT4_NEXT("sub", "x", 8)
+        : [entry] "+w"(entry), [x] "+w"(x), [d1] "=&w"(d1), [d2] "=&w"(d2), [d3] "=&w"(d3)
+        : [ones] "w"(ones), [bit] "w"(bit), [table] "r"(table)
+        : "memory");
+#undef LUT4_NEXT
 #undef LUT4_ENTRY
+#undef LUT4_CHANGE
 }
 
 // The tables of one row of a vector.
@@ -119,7 +128,9 @@ static void lut4_fill_slot(const lut4_mve *s, const lut4_source *source, uint8_t
     const uint8x16_t halves = vreinterpretq_u8_u32(vsubq_u32(vdupq_n_u32(0x22222222u), vaddq_u32(ones, ones)));
     const uint8x16_t start = vsubq_u8(halves, vdupq_n_u8(0x20));
     if (source->is_empty && pad_value == 0) {
-        for (int32_t i = 0; i < s->groups * LUT4_TABLE_BYTES; i += 16) vst1q_u8(table + i, vdupq_n_u8(0x02));
+        for (int32_t i = 0; i < s->groups; i++, table += s->group_bytes) {
+            for (int32_t n = 0; n < LUT4_TABLE_BYTES; n += 16) vst1q_u8(table + n, vdupq_n_u8(0x02));
+        }
         return;
     }
     for (int32_t w = 0; w < words; w++) {
@@ -134,27 +145,9 @@ static void lut4_fill_slot(const lut4_mve *s, const lut4_source *source, uint8_t
             x[j] = vmvnq_m_u32(vdupq_n_u32(border), x[j], inside);
         }
         lut4_transpose(x);
-        for (int32_t i = 0; i < groups; i++, table += LUT4_TABLE_BYTES) {
+#pragma GCC unroll 1
+        for (int32_t i = 0; i < groups; i++, table += s->group_bytes) {
             lut4_write_table(vreinterpretq_u8_u32(x[i]), vreinterpretq_u8_u32(ones), start, table);
-        }
-    }
-}
-
-// The tables for the output rows oy.. : those that the rows before have made are moved, the others are new.
-LUT4_OFTEN void lut4_fill_tables(const lut4_mve *s, const uint32_t *input, int32_t oy) {
-    const r2b_window *const g = &s->layer->window;
-    const int32_t kept = oy == 0 ? 0 : s->kept;
-    const int32_t slot = lut4_slot_bytes(s);
-    uint8_t *tables = s->tables;
-    for (int32_t p = 0; p < s->layer->phases; p++) {
-        const int32_t column = p * g->dilation_x - g->pad_left;
-        const int32_t phase = column - lut4_floor_div(column, g->stride_x) * g->stride_x;
-        for (int32_t v = 0; v < s->layer->vectors; v++, tables += lut4_vector_bytes(s)) {
-            lut4_copy(tables, tables + (g->kernel_y - kept) * slot, kept * slot);
-            for (int32_t ky = kept; ky < g->kernel_y; ky++) {
-                const lut4_source source = lut4_find_pixels(s, input, oy, ky, phase, v);
-                lut4_fill_slot(s, &source, tables + ky * slot);
-            }
         }
     }
 }

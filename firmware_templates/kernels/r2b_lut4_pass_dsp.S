@@ -8,6 +8,7 @@
 #if defined(__arm__) && defined(__ARM_FEATURE_DSP) && __ARM_ARCH_ISA_THUMB == 2
 
 #define PASS r2b_lut4_pass_dsp
+#define CODES r2b_lut4_codes_dsp
 #define MASK 0x78787878
 
     .macro WORD
@@ -36,20 +37,26 @@
     add r9, r9, r11
     .endm
 
-    .macro ADD_WORD even, odd, word, is_first
-    .if \is_first == 1
-    uxtab16 \even, lr, \word
-    uxtab16 \odd, lr, \word, ror #8
-    .else
+    .macro ADD_WORD even, odd, word, temporary, start
+    .ifb \start
     uxtab16 \even, \even, \word
     uxtab16 \odd, \odd, \word, ror #8
+    .else
+    uxtab16 \even, \start, \word
+    uxtab16 \odd, \start, \word, ror #8
     .endif
     .endm
 
-    .macro START
+    .macro AGAIN
+    .endm
+
+    .macro START start
     .endm
 
     .macro FINISH
+    .endm
+
+    .macro FINISH_SIGNS
     .endm
 
 #include "r2b_lut4_pass.inc"

@@ -8,6 +8,7 @@
 #if defined(__arm__) && __ARM_ARCH_ISA_THUMB == 2
 
 #define PASS r2b_lut4_pass_v7m
+#define CODES r2b_lut4_codes_v7m
 #define MASK 0x78
 
     .macro WORD
@@ -35,32 +36,35 @@
     add r9, r9, r11
     .endm
 
-    .macro ADD_WORD even, odd, word, is_first
-    .if \is_first == 1
-    and \even, \word, #0x00ff00ff
-    bic \word, \word, #0x00ff00ff
-    add \even, \even, lr
-    add \odd, lr, \word, lsr #8
+    .macro ADD_WORD even, odd, word, temporary, start
+    and \temporary, \word, #0x00ff00ff
+    .ifb \start
+    add \even, \even, \temporary
+    bic \temporary, \word, #0x00ff00ff
+    add \odd, \odd, \temporary, lsr #8
     .else
-    and lr, \word, #0x00ff00ff
-    bic \word, \word, #0x00ff00ff
-    add \even, \even, lr
-    add \odd, \odd, \word, lsr #8
+    add \even, \start, \temporary
+    bic \temporary, \word, #0x00ff00ff
+    add \odd, \start, \temporary, lsr #8
     .endif
     .endm
 
-    .macro START
-    eor lr, lr, #0x80008000
+    .macro AGAIN
+    ldr r12, [lr, #-8]
+    .endm
+
+    .macro START start
+    eor \start, \start, #0x80008000
     .endm
 
     .macro FINISH
-    cbz r0, .Lno_lanes
-    ldm r0, {r4-r11}
     .irp lane, r4, r5, r6, r7, r8, r9, r10, r11
     eor \lane, \lane, #0x80008000
     .endr
-    stm r0, {r4-r11}
-.Lno_lanes:
+    .endm
+
+    .macro FINISH_SIGNS
+    eor r4, r4, #0xff00ff00
     .endm
 
 #include "r2b_lut4_pass.inc"

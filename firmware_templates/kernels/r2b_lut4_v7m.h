@@ -1,102 +1,127 @@
 // SPDX-License-Identifier: MIT-0
 //
-// r2b_lut4_v7m.h: what the families of Armv7-M and later have in common: vectors of 16 pixels, tables, signs, the merge
-// and the choice of who merges. Before it, LUT4_V7M(part) gives the family's name of a part in assembly, and LUT4_BIAS
-// what its lanes are inverted by while they are added up.
+// r2b_lut4_v7m.h: what the families of Armv7-M and later have in common: vectors of 16 pixels, tables, signs, and the
+// chain of steps that takes an output channel of a row from its weights to its lanes or signs, see r2b_lut4_pass.inc.
+// Before it, LUT4_V7M(part) gives the family's name of a part in assembly.
 #ifndef R2B_LUT4_V7M_H
 #define R2B_LUT4_V7M_H
 
 #define LUT4_PIXELS 16
 #define LUT4_UNROLL 24
-#define LUT4_PASS(jobs, count, weights) ((void)(count), LUT4_V7M(pass)(jobs, NULL, weights, 0, 0))
-#define LUT4_MERGE lut4_merge_near
+#define LUT4_JOBS_BYTES lut4_chain_bytes
+#define LUT4_ADD_JOB lut4_chain_job
 #define LUT4_ORIGIN(entry) ((entry) < 15 ? 7 - (entry) : 22 - (entry))
 #define LUT4_GROUPS r2b_lut4_groups_v7m
 #define LUT4_MOVE r2b_lut4_move_v7m
-#define LUT4_COLLECT r2b_lut4_collect_v7m
 #define LUT4_SPREAD r2b_lut4_spread_v7m
-#define LUT4_PREPARE lut4_prepare_v7m
+#define LUT4_PREPARE lut4_chain_rest
 #define LUT4_CHANNEL lut4_channel_v7m
+#define LUT4_SIGNS lut4_signs_v7m
 
 #include "r2b_lut4.h"
 
-void LUT4_V7M(pass)(const r2b_lut4_job *jobs, uint32_t *lanes, const uint32_t *weights, uint32_t start, uint32_t kept);
-void LUT4_V7M(sum)(const lut4_tap *taps, int32_t count, uint32_t start, uint32_t vector_bytes, uint32_t *out);
-void LUT4_V7M(sum_rows)(const lut4_tap *taps, int32_t count, uint32_t start, uint32_t kept, uint32_t *out);
+// Steps of a chain, in the order in which the assembly loads them.
+typedef struct {
+    uint32_t blocks;
+    uint32_t *sums;  // of the job before
+    const uint8_t *table;
+    uint32_t code;
+} lut4_chain_pass;
+typedef struct {
+    const uint32_t *sums;
+    uint32_t code;
+} lut4_chain_merge;
+
+// Places in the family's list of code. A job's is its first lookup in a block.
+enum {
+    LUT4_CODE_REWIND = LUT4_UNROLL,
+    LUT4_CODE_BEGIN,
+    LUT4_CODE_END,
+    LUT4_CODE_RETURN,
+    LUT4_CODE_LANES,
+    LUT4_CODE_SIGNS,
+    LUT4_CODE_TAPS,      // first ones with shifts of -3..0, later ones with -3..3; for 1, for 2 and for 4 rows
+    LUT4_CODE_LATER = 4  // from a first one to a later one
+};
+enum { LUT4_CODES_A_KIND = 11, LUT4_FARTHEST = 3 };
+
+extern const uint32_t LUT4_V7M(codes)[];
+void LUT4_V7M(pass)(const lut4_chain_pass *chain, const uint32_t *weights, uint32_t start, void *out);
 void r2b_lut4_groups_v7m(const uint32_t *nibbles, const uint32_t *constants, int32_t groups, uint32_t *table);
 void r2b_lut4_move_v7m(void *to, const void *from, uint32_t bytes);
-void r2b_lut4_collect_v7m(const uint32_t *lanes, uint8_t *signs);
-void r2b_lut4_spread_v7m(const uint32_t *octet, uint32_t flip, uint8_t *to, int32_t pixel_bytes);
+void r2b_lut4_spread_v7m(const uint8_t *octets, uint32_t flip, uint8_t *to, int32_t pixel_bytes, int32_t count);
 
-static inline void lut4_merge_near(const lut4_tap *taps, int32_t count, int32_t rows, int32_t vector, uint32_t start,
-                                   uint32_t *out);
-LUT4_SELDOM void lut4_prepare_v7m(lut4_state *s);
+static inline int32_t lut4_chain_bytes(int32_t vectors, int32_t taps);
+static inline void lut4_chain_job(const lut4_state *s, int32_t v, int32_t t, const uint8_t *table, int32_t entry,
+                                  int32_t blocks, uint32_t *sums);
+LUT4_SELDOM void lut4_chain_rest(lut4_state *s);
 static inline void lut4_channel_v7m(const lut4_state *s, const uint32_t *weights, uint32_t start, uint32_t *lanes);
+static inline void lut4_signs_v7m(const lut4_state *s, int32_t c, const uint32_t *weights, uint32_t start);
 
 #include "r2b_lut4_driver.h"
 
-// The assembly does shifts of up to 3 pixels either way: the windows of up to 7 columns about a pixel.
-static inline int lut4_is_near(const lut4_state *s) {
-    return s->merged[0].shift >= -3 && s->merged[s->taps - 1].shift <= 3;
+static inline lut4_chain_pass *lut4_chain_of(const lut4_state *s, int32_t v, int32_t t) {
+    return (lut4_chain_pass *)(void *)s->jobs + v * (s->taps + 1) + t;
 }
 
-// The bytes of a word that stay in their segment when it moves right by one.
-static inline uint32_t lut4_kept_bytes(int32_t rows) {
-    return rows == 1 ? 0x00ffffffu : rows == 2 ? 0x00ff00ffu : 0u;
+// Jobs and what follows them for each vector; then taps and what follows them for each vector, and the return.
+static inline int32_t lut4_chain_bytes(int32_t vectors, int32_t taps) {
+    const int32_t step = (int32_t)(sizeof(lut4_chain_pass) + sizeof(lut4_chain_merge));
+    return vectors * (taps + 1) * step + (int32_t)sizeof(lut4_chain_merge);
 }
 
-static inline void lut4_merge_near(const lut4_tap *taps, int32_t count, int32_t rows, int32_t vector, uint32_t start,
-                                   uint32_t *out) {
-    if (taps[0].shift < -3 || taps[count - 1].shift > 3) {
-        lut4_merge(taps, count, rows, vector, start, out);
-    } else if (rows == 1) {
-        LUT4_V7M(sum)(taps, count, start, (uint32_t)vector * LUT4_PIXELS, out);
-    } else {
-        LUT4_V7M(sum_rows)(taps, count, start, lut4_kept_bytes(rows), out);
-    }
+static inline void lut4_chain_job(const lut4_state *s, int32_t v, int32_t t, const uint8_t *table, int32_t entry,
+                                  int32_t blocks, uint32_t *sums) {
+    lut4_chain_pass *const job = lut4_chain_of(s, v, t);
+    job->blocks = (uint32_t)blocks;
+    job->table = table;
+    job->code = LUT4_V7M(codes)[entry];
+    if (t == 0) job->sums = sums;  // there is none before: what is stored there is overwritten by its own
+    job[1].sums = sums;
 }
 
-// Lets the pass merge as well, unless the border differs from channel to channel. Of several vectors, the first and the
-// last one add what leaves the row to the vectors beyond, of which nobody takes notice; with tiles there are none.
-LUT4_SELDOM void lut4_prepare_v7m(lut4_state *s) {
+// What follows the jobs. The assembly does shifts of up to 3 pixels either way, the windows of up to 7 columns about a
+// pixel; for others the chain ends with the jobs.
+LUT4_SELDOM void lut4_chain_rest(lut4_state *s) {
+    const uint32_t *const codes = LUT4_V7M(codes);
     const int32_t vectors = s->layer->vectors;
-    if (s->layer->border || !lut4_is_near(s)) return;
-    if (vectors > 1 && s->layer->finish == R2B_LUT4_TILES) return;
-    const uint32_t kept = lut4_kept_bytes(s->layer->rows);
-    s->has_merging_pass = 1;
-    s->kept_bytes = kept;
+    const int32_t kind = s->layer->rows / 2;  // 0, 1 or 2
+    s->is_near = s->merged[0].shift >= -LUT4_FARTHEST && s->merged[s->taps - 1].shift <= LUT4_FARTHEST;
+    for (int32_t v = 0; v < vectors; v++) {
+        const int is_last = v == vectors - 1;
+        lut4_chain_of(s, v, s->taps)->code = codes[!is_last     ? LUT4_CODE_REWIND
+                                                   : s->is_near ? LUT4_CODE_BEGIN
+                                                                : LUT4_CODE_END];
+    }
+    if (!s->is_near) return;
+    lut4_chain_merge *step = (lut4_chain_merge *)(void *)lut4_chain_of(s, vectors, 0);
+    const uint32_t *const taps = codes + LUT4_CODE_TAPS + kind * LUT4_CODES_A_KIND + LUT4_FARTHEST;
     for (int32_t v = 0; v < vectors; v++) {
         for (int32_t t = 0; t < s->taps; t++) {
-            r2b_lut4_job *const job = &s->jobs[v * (s->taps + 1) + t];
-            const int32_t shift = s->merged[t].shift;
-            const int at_border = shift < 0 ? v == 0 : v == vectors - 1;
-            const uint32_t border = s->merged[t].sums[-LUT4_WORDS] & ~(shift < 0 ? kept << 8 : kept);
-            const int32_t first = vectors > 1 ? 18 : t == 0 ? 4 : 11;
-            job->run |= (uint32_t)(shift + first) << 8;
-            job->sums = (uint32_t *)(uintptr_t)(at_border ? border : 0u);
+            const int32_t code = s->merged[t].shift + (t == 0 ? 0 : LUT4_CODE_LATER);
+            *step++ = (lut4_chain_merge){s->merged[t].sums + v * LUT4_WORDS, taps[code]};
         }
+        step++->code = codes[s->layer->finish == R2B_LUT4_SIGNS ? LUT4_CODE_SIGNS : LUT4_CODE_LANES];
     }
+    step->code = codes[LUT4_CODE_RETURN];
 }
 
-LUT4_APART void lut4_channel_vectors(const lut4_state *s, const uint32_t *weights, uint32_t start, uint32_t *lanes) {
-    uint32_t *const end = lanes + s->layer->vectors * (LUT4_PIXELS / 2);
-    const r2b_lut4_job *jobs = s->jobs;
-    for (uint32_t *lane = lanes; lane < end; lane += LUT4_PIXELS / 2) {
-        for (int32_t k = 0; k < LUT4_PIXELS / 2; k++) lane[k] = start ^ LUT4_BIAS;
-    }
-    for (; lanes < end; lanes += LUT4_PIXELS / 2, jobs += s->taps + 1) {
-        LUT4_V7M(pass)(jobs, lanes, weights, start, s->kept_bytes);
+LUT4_APART void lut4_merge_far(const lut4_state *s, uint32_t start, uint32_t *lanes) {
+    for (int32_t v = 0; v < s->layer->vectors; v++) {
+        lut4_merge(s->merged, s->taps, s->layer->rows, v, start, lanes + v * (LUT4_PIXELS / 2));
     }
 }
 
 static inline void lut4_channel_v7m(const lut4_state *s, const uint32_t *weights, uint32_t start, uint32_t *lanes) {
-    if (!s->has_merging_pass) {
-        lut4_channel(s, weights, start, lanes);
-    } else if (s->layer->vectors > 1) {
-        lut4_channel_vectors(s, weights, start, lanes);
-    } else {
-        LUT4_V7M(pass)(s->jobs, lanes, weights, start, s->kept_bytes);
-    }
+    LUT4_V7M(pass)(lut4_chain_of(s, 0, 0), weights, start, lanes);
+    if (!s->is_near) lut4_merge_far(s, start, lanes);
+}
+
+static inline void lut4_signs_v7m(const lut4_state *s, int32_t c, const uint32_t *weights, uint32_t start) {
+    LUT4_V7M(pass)(lut4_chain_of(s, 0, 0), weights, start, s->signs + c % 8);
+    if (s->is_near) return;
+    lut4_merge_far(s, start, s->lanes);
+    lut4_collect_signs(s, c, s->lanes);
 }
 
 #endif  // R2B_LUT4_V7M_H

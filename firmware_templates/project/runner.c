@@ -93,8 +93,11 @@ static uint32_t get32(const uint8_t *at) {
     return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
+// What has a buffer is not inlined: its stack would lie below that of the model's run.
+#define APART __attribute__((noinline))
+
 // Finds the next header, whatever noise lies before it; false at the end of the stream.
-static bool read_header(header *h) {
+APART static bool read_header(header *h) {
     uint8_t bytes[HEADER_BYTES];
     size_t have = 0;
     while (have < sizeof bytes) {
@@ -118,7 +121,7 @@ static bool read_header(header *h) {
 
 // Reads the payload into `data`, or drops it where `data` is null; `intact` tells whether all of it came and its CRC
 // fits. The CRC keeps pace: a line that has no buffer loses what comes while nobody reads.
-static bool read_payload(uint8_t *data, uint32_t length, bool *intact) {
+APART static bool read_payload(uint8_t *data, uint32_t length, bool *intact) {
     uint8_t scratch[64];
     uint32_t crc = 0;
     *intact = false;
@@ -138,7 +141,7 @@ static bool read_payload(uint8_t *data, uint32_t length, bool *intact) {
 }
 
 // Sends a reply; `payload` may be null where `length` is 0.
-static bool reply(const header *request, enum status status, const void *payload, uint32_t length) {
+APART static bool reply(const header *request, enum status status, const void *payload, uint32_t length) {
     uint8_t head[HEADER_BYTES] = {0};
     uint8_t tail[4];
     memcpy(head, magic, sizeof magic);
@@ -181,16 +184,15 @@ static void fill_info(uint8_t *at) {
 
 typedef struct {
     uint8_t *arena;
-    uint8_t *scratch;  // room for the answer of INFO or of RUN
-    const void **no_inputs;
-    void **no_outputs;
+    uint8_t *scratch;   // room for the answer of INFO or of RUN
+    void **no_buffers;  // null pointers, as many as there are inputs or outputs
     const r2b_parallel *parallel;
     r2b_status status;  // of the last whole run
 } server;
 
 static void run_whole(void *context) {
     server *const s = context;
-    const r2b_io in_place = {s->no_inputs, s->no_outputs};
+    const r2b_io in_place = {(const void *const *)s->no_buffers, s->no_buffers};
     s->status = r2b_run(model, &in_place, s->arena, NULL);
 }
 
@@ -278,14 +280,14 @@ static bool serve(server *s) {
 int main(void) {
     const size_t times = UNIT_BYTES + 8 * (size_t)model->step_count;
     const size_t info = info_bytes();
+    const size_t most = model->input_count > model->output_count ? model->input_count : model->output_count;
     static server s;
     s = (server){
         .arena = r2b_port_buffer(model->arena_bytes, model->arena_alignment),
         .scratch = r2b_port_buffer(times > info ? times : info, 1),
-        .no_inputs = r2b_port_buffer(sizeof(void *) * model->input_count, sizeof(void *)),
-        .no_outputs = r2b_port_buffer(sizeof(void *) * model->output_count, sizeof(void *)),
+        .no_buffers = r2b_port_buffer(sizeof(void *) * most, sizeof(void *)),
     };
-    if (s.arena == NULL || s.scratch == NULL || s.no_inputs == NULL || s.no_outputs == NULL) return 1;
+    if (s.arena == NULL || s.scratch == NULL || s.no_buffers == NULL) return 1;
     unit = r2b_port_unit();
     while (serve(&s)) {
     }

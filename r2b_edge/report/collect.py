@@ -95,7 +95,7 @@ def collect(
 def _stand_in(board: Target) -> list[str]:
     """Where the checks run, if no emulator is the target itself."""
     emulator = board.emulator
-    if emulator is None or (emulator.origins == {} and not emulator.stand_in):
+    if emulator is None or not (emulator.other_board or emulator.stand_in):
         return []
     differs = "with another core" if emulator.stand_in else "of the same core"
     return [

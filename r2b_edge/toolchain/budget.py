@@ -42,7 +42,7 @@ def refuse_excess(program: Program, target: Target, budget: Budget) -> None:
 
 def _excess(program: Program, target: Target, budget: Budget) -> Iterator[str]:
     constants, arena, stack = program.weight_bytes, program.arena_bytes, target.stack_bytes or 0
-    stored, written = target.region("code"), target.region("arena")
+    stored, written = target.region("weights"), target.region("arena")
     peak = peak_step(program)
     of_arena = f"{arena:,} bytes of arena, filled by {peak.layer!r} (step {peak.index})"
     if stored is not None and constants > stored.bytes:

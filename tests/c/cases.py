@@ -115,6 +115,40 @@ def lut4_conv(b: Builder, does: tuple[lut4.Lut4, ...] = LUT4) -> str:
     return b.add(op, b.add(step(b, channels), b.input(1, channels, height, width)))
 
 
+def pointwise_conv(b: Builder) -> str:
+    """Windows of one pixel without a border: channels in one and several sixteens, outputs in one and several words."""
+    channels = int(b.rng.choice([16, 32, 64, int(b.rng.integers(1, 65))]))
+    outputs = int(b.rng.choice([32, 64, int(b.rng.integers(1, 100))]))
+    height, width = size(b)
+    w = Window((1, 1), tuple(int(n) for n in b.rng.integers(1, 3, size=2)))
+    bits = b.add(step(b, channels), b.input(1, channels, height, width))
+    pad_value = int(b.rng.choice([-1, 0, 1]))
+    return b.add(BinaryConv(b.signs(outputs, channels, 1, 1), w, pad_value), bits)
+
+
+def lut4_pairs(b: Builder) -> str:
+    """Three rows at stride 1 for pairs of vectors of 32 pixels: maps of one row and of several in a vector, runs that
+    begin with 1 to 8 groups of channels and have up to 21, kernel columns up to 8 pixels away, shapes that a vector at
+    a time does faster."""
+    channels = int(
+        b.rng.choice([32, 64, 128, int(b.rng.integers(1, 90)), int(b.rng.integers(1, 240))])
+    )
+    outputs = int(b.rng.choice([8, 32, int(b.rng.integers(1, 44))]))
+    height = int(b.rng.integers(1, 12))
+    width = int(b.rng.choice([4, 8, 16, 32, int(b.rng.integers(1, 33))]))
+    pads = (1, 1, 1, 1)
+    kernel_x, dilation_x = 3, 1
+    if b.rng.random() < 0.4:
+        kernel_x, dilation_x = int(b.rng.integers(1, 6)), int(b.rng.integers(1, 3))
+        reach = (kernel_x - 1) * dilation_x  # the output is as wide as the map, or narrower
+        left = int(b.rng.integers(max(0, reach - width + 1), reach + 1))
+        pads = (int(b.rng.integers(1, 3)), left, int(b.rng.integers(1, 3)), reach - left)
+    w = Window((3, kernel_x), (1, 1), pads, (1, dilation_x))
+    bits = b.add(step(b, channels), b.input(1, channels, height, width))
+    weight = b.signs(outputs, channels, *w.kernel)
+    return b.add(BinaryConv(weight, w, int(b.rng.choice([-1, 0, 0, 1]))), bits)
+
+
 def any_conv(b: Builder) -> str:
     """Both of the above: groups and vectors, and rows of up to hundreds of words."""
     return (binary_conv if b.rng.random() < 0.5 else block_conv)(b)
@@ -370,10 +404,14 @@ LAYERS: dict[type[Op], Callable[[Builder], str]] = {
 
 KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
     "bconv_neon": block_conv,
+    "bconv_1x1_dsp": pointwise_conv,
+    "bconv_1x1_v7m": pointwise_conv,
+    "bconv_1x1_c": pointwise_conv,
     "bconv_lut4_dsp": lut4_conv,
     "bconv_lut4_v7m": lut4_conv,
     "bconv_lut4_v6m": lut4_conv,
     "bconv_lut4_mve": functools.partial(lut4_conv, does=(lut4_mve.Lut4Mve(),)),
+    "bconv_lut4_pair_mve": lut4_pairs,
     "fconv_mve": functools.partial(float_conv, grouped=False, halves=False),
     "dense_mve": functools.partial(dense, halves=False),
     "bconv_lut4_c": lut4_conv,
@@ -399,6 +437,8 @@ def layers(kernel: Kernel, seed: int) -> Graph:
     outputs: list[str] = []
     others = {"neon": [unit_epilogue], "lut4": [unit_epilogue, signs_epilogue]}
     epilogues = [epilogue, *next((e for k, e in others.items() if f"bconv_{k}" in kernel.name), ())]
+    if "bconv_1x1" in kernel.name:
+        epilogues = [functools.partial(signs_epilogue, bends_twice=False)]
     for i in range(LAYERS_A_KERNEL):
         value = KERNEL_LAYERS.get(kernel.name, LAYERS[kernel.op])(b)
         outputs += epilogues[i % len(epilogues)](b, value)

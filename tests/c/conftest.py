@@ -13,6 +13,7 @@ from r2b_edge.exporters.c.kernels import REGISTRY
 from r2b_edge.graph.graph import Graph
 
 from .cases import BLOCK_SEEDS, layers
+from .edges import CORTEX_M, GRAIN, at_edges
 from .harness import HERE, TOOLCHAINS, Models, Target, Toolchain
 from .joined import BY_ROWS, rows
 from .nets import NETS, OTHER_NETS
@@ -45,7 +46,15 @@ def _program_of(kernel: Kernel, name: str = "", seed: int = 0) -> tuple[Graph, P
     kernel = dataclasses.replace(kernel, wins=lambda op, x, y: True)  # slow shapes, too
     name = f"layers_{name or kernel.name}"
     registry = (kernel, *others)
-    return graph, build_program(graph, target, name, {}, registry, GUARD, streams="none", worth=0)
+    if kernel.family not in CORTEX_M:
+        return graph, build_program(
+            graph, target, name, {}, registry, GUARD, streams="none", worth=0
+        )
+    registry = (dataclasses.replace(kernel, alignment=GRAIN), *others)
+    with at_edges():
+        return graph, build_program(
+            graph, target, name, {}, registry, GUARD, streams="none", worth=0
+        )
 
 
 def _rows_of(kernel: Kernel) -> tuple[Graph, Program]:

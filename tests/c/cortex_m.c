@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 extern uint32_t stack_top[];
@@ -26,14 +27,19 @@ void reset(void) {
     _start();
 }
 
+static void fault(void) {
+    (void)fputs("an exception: an access that is not allowed?\n", stderr);
+    abort();
+}
+
 typedef union {
     uint32_t *stack_top;
     void (*call)(void);
 } vector;
 
 __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
-    {.stack_top = stack_top}, {.call = reset}, {.call = abort}, {.call = abort},
-    {.call = abort},          {.call = abort}, {.call = abort}, {.call = abort},
+    {.stack_top = stack_top}, {.call = reset}, {.call = abort}, {.call = fault},
+    {.call = fault},          {.call = fault}, {.call = fault}, {.call = abort},
 };
 
 int posix_memalign(void **block, size_t alignment, size_t bytes) {

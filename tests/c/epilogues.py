@@ -162,8 +162,8 @@ def lut4_units(b: Builder) -> list[str]:
     return outputs
 
 
-def signs_epilogue(b: Builder, value: str) -> list[str]:
-    """Signs alone, behind constants: they may become thresholds of the integers. Some slopes bend twice."""
+def signs_epilogue(b: Builder, value: str, bends_twice: bool = True) -> list[str]:
+    """Signs alone, behind constants: they may become thresholds of the integers, unless slopes bend twice."""
     channels = b.graph.type(value).channels
     some = b.rng.random(4) < 0.6
     if some[0]:
@@ -171,7 +171,7 @@ def signs_epilogue(b: Builder, value: str) -> list[str]:
         value = b.add(ChannelAffine(b.floats(channels), offset.astype(np.float32)), value)
     if some[1]:
         slope = b.floats(channels)
-        value = b.add(PReLU(slope if some[3] else np.abs(slope)), value)
+        value = b.add(PReLU(slope if some[3] and bends_twice else np.abs(slope)), value)
     if some[2]:
         value = b.add(Clip(-2.0, 3.0), value)
     return [b.add(step(b, channels), value)]

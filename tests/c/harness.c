@@ -11,8 +11,9 @@
 //   mode 2: the steps first..last one by one, watched. After the arena comes u32 pattern, and then for each step u32
 //           count and so many regions of the arena: u32 offset, bytes, flags. Before the step, all that is not KEPT is
 //           filled with the pattern; while it runs, AddressSanitizer, where it is built in, traps at every access that
-//           is neither in a READ nor in a WRITTEN region; after it, all that is not WRITTEN must be as before, else
-//           the program says where and ends
+//           is neither in a READ nor in a WRITTEN region, and where TEST_MPU is defined the core does, if the access is
+//           not within 32 bytes of such a region; after it, all that is not WRITTEN must be as before, else the program
+//           says where and ends
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdio.h>
@@ -48,6 +49,10 @@ static const r2b_parallel *must_pool(uint32_t threads) {
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
+#elif defined(TEST_MPU)
+#include "mpu.h"
+#define ASAN_POISON_MEMORY_REGION(address, bytes) forbid_bytes(address, bytes)
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) allow_bytes()
 #else
 #define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
 #define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))

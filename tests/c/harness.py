@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import struct
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,20 @@ def _cortex_m(
     )
 
 
+def with_mpu(toolchain: Toolchain) -> Toolchain:
+    """The code of any Cortex-M on an emulated M55, whose memory protection unit forbids what harness.c says."""
+    board = next(t for t in TOOLCHAINS if t.name == "cortex-m55")
+    (ram,) = [flag for flag in board.flags if "defsym=ram" in flag]
+    own = [flag for flag in toolchain.flags if "defsym=ram" not in flag]
+    return replace(
+        toolchain,
+        name=f"{toolchain.name}-mpu",
+        flags=(*own, ram, "-DTEST_MPU"),
+        emulator=board.emulator,
+        sources=(HERE / "cortex_m.c", HERE / "mpu.c"),
+    )
+
+
 LUT4_IN_C = ("c", "c32")
 """Families that no target lists: what the assembly of Cortex-M has in common, in plain C."""
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -166,9 +181,13 @@ def run_program(toolchain: Toolchain, program: Path, data: bytes) -> bytes:
 
 
 def compile_all(
-    toolchain: Toolchain, sources: Sequence[Path], include: Sequence[Path], out: Path
+    toolchain: Toolchain,
+    sources: Sequence[Path],
+    include: Sequence[Path],
+    out: Path,
+    others: Sequence[Path] = (),
 ) -> Path:
-    """Compile and link with every warning an error."""
+    """Compile, with every warning an error, and link, with `others`: objects that are there."""
 
     def one(source: Path) -> Path:
         objects = out / f"{source.stem}.o"
@@ -178,18 +197,9 @@ def compile_all(
 
     out.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(one, [*sources, *toolchain.sources]))
-    threads = ["-pthread"] if toolchain.has_threads else []
-    _cc(
-        [
-            toolchain.compiler,
-            *toolchain.flags,
-            *threads,
-            *map(str, objects),
-            "-o",
-            str(out / "program"),
-        ]
-    )
+        objects = [*pool.map(one, [*sources, *toolchain.sources]), *others]
+    flags = [*toolchain.flags, *(["-pthread"] if toolchain.has_threads else [])]
+    _cc([toolchain.compiler, *flags, *map(str, objects), "-o", str(out / "program")])
     return out / "program"
 
 
@@ -202,8 +212,9 @@ class Models:
     """Several programs, compiled into one executable."""
 
     def __init__(self, programs: Sequence[Program], toolchain: Toolchain, folder: Path) -> None:
-        self._toolchain = toolchain
+        self.toolchain = toolchain
         self.has_threads = toolchain.has_threads
+        self._folder = folder
         self.names = frozenset(p.name for p in programs)
         self._index = {p.name: i for i, p in enumerate(programs)}
         sources: dict[Path, None] = {}
@@ -235,13 +246,24 @@ class Models:
             folder / "build",
         )
 
+    def relinked(self, toolchain: Toolchain) -> Models:
+        """The same objects, but those of the harness, linked by another toolchain for its emulator."""
+        own = {"harness", *(source.stem for source in self.toolchain.sources)}
+        objects = [o for o in sorted(self._folder.glob("build/*.o")) if o.stem not in own]
+        again = copy.copy(self)
+        again.toolchain = toolchain
+        include = [self._folder / "include"]
+        out = self._folder / toolchain.name
+        again._program = compile_all(toolchain, [HERE / "harness.c"], include, out, objects)
+        return again
+
     def run(self, requests: Sequence[tuple[Program, int, int, int, bytes]]) -> list[bytes]:
         """The arenas after requests of (program, mode, first step, last step, arena); see harness.c."""
         data = b"".join(
             struct.pack("4I", self._index[p.name], mode, first, last) + arena
             for p, mode, first, last, arena in requests
         )
-        answer = run_program(self._toolchain, self._program, data)
+        answer = run_program(self.toolchain, self._program, data)
         arenas = []
         for program, *_ in requests:
             (status,) = struct.unpack_from("I", answer)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from mutant_nets import CUT, FAMILIES, NETS, QUANTISED, STORAGE
+from mutant_nets import CUT, FAMILIES, NETS, QUANTISED, STORAGE, TARGETS
 from planting import Mutant, replaced
 
 import r2b_edge
@@ -32,7 +32,9 @@ NAME = "net"
 
 
 class Bench:
-    """A network exported for this machine; its C project is built again and again in one folder, which costs little.
+    """A network exported for this machine, or one in TARGETS for an emulated one.
+
+    Its C project is built again and again in one folder, which costs little.
 
     Args:
         net: a key of NETS.
@@ -50,9 +52,9 @@ class Bench:
         options = r2b_edge.ExportOptions(name=NAME, storage=self.storage, quantize_float=images)
         r2b_edge.export(onnx, target="host", out=folder / "out", options=options)
         self.report = report.read(folder / "out")
-        host = targets.load("host")
+        target = targets.load(TARGETS.get(net, "host"))
+        self.target = target.model_copy(update={"families": FAMILIES.get(net, target.families)})
         self.worth = 0 if net in CUT else WORTH
-        self.target = host.model_copy(update={"families": FAMILIES.get(net, host.families)})
 
     def fault(self, executor: str, mutant: Mutant | None = None) -> tuple[str, tuple[str, ...]]:
         """What `check` says of an executor with its default samples, and the nodes of the first step that is wrong.
@@ -73,7 +75,8 @@ class Bench:
                 program = program_of(graph, self.target, NAME, sha256, worth=self.worth)
                 self._write(program, mutant)
                 built = build(self.folder / "c", self.target, self.folder / "build")
-                session = connect("host", self.target).open(built.runner)
+                where = "host" if self.target.name == "host" else "emulator"
+                session = connect(where, self.target).open(built.runner)
                 runs = CExecutor(program, stack.enter_context(session))
             verifier = Verifier(executor, runs, graph, reference)
             _verify([verifier], reference, random_samples(graph), None, lambda *_: None)

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))  # small_onnx
 
 from bench import Bench
+from mutant_nets import TARGETS
 
 
 @pytest.fixture(scope="session")
@@ -19,4 +20,11 @@ def bench(
 ) -> Callable[[str], Bench]:
     """bench(net) exports a network, once."""
     require_tool("cmake", "gcc")
-    return functools.cache(lambda net: Bench(net, tmp_path_factory.mktemp(net)))
+
+    @functools.cache
+    def make(net: str) -> Bench:
+        if net in TARGETS:
+            require_tool("arm-none-eabi-gcc", "qemu-system-arm")
+        return Bench(net, tmp_path_factory.mktemp(net))
+
+    return make

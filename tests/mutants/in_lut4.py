@@ -60,12 +60,12 @@ LUT4 = (
         "a row whose sum is not handed on",
     ),
     Mutant(
-        "channels filled up with +1", _R2B, lut4._bits,
+        "channels filled up with +1", _R2B, lut4.weight_bits,
         "bits[..., channels + 1 : channels + 2] = True", "pass", "Conv_4",
         "products of channels that do not exist",
     ),
     Mutant(
-        "nibbles from the top", _R2B, lut4.weights,
+        "nibbles from the top", _R2B, lut4.packed,
         "np.arange(0, 32, 4, dtype=np.uint32)", "np.arange(28, -4, -4).astype(np.uint32)", "Conv_4",
         "order of lookups",
     ),

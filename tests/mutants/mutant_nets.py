@@ -161,6 +161,17 @@ def quantised(random: Random) -> Net:
     return net
 
 
+def vectors(random: Random) -> Net:
+    """A unit of 16 channels and one of 24 at stride 2: what kernels for vectors fuse with its epilogue."""
+    net = Net((1, 3, 12, 12))
+    x = net.conv("x", floats(random, 16, 3, 3, 3) / 99, floats(random, 16), pads=PADS)
+    x = _unit(net, x, 16, 16, random)
+    x = _unit(net, x, 16, 24, random)
+    mean = net.op("Flatten", net.op("GlobalAveragePool", x))
+    net.op("Gemm", mean, floats(random, 24, 5), floats(random, 5))
+    return net
+
+
 NETS: dict[str, Callable[[Random], Net]] = {
     "real_to_binary": real_to_binary,
     "integers": integers,
@@ -170,6 +181,7 @@ NETS: dict[str, Callable[[Random], Net]] = {
     "integers_lut4": integers,
     "real_to_binary_mcu": real_to_binary,
     "integers_mcu": integers,
+    "vectors_mve": vectors,
     "rows": rows,
     "camera": camera,
     "quantised": quantised,
@@ -179,10 +191,13 @@ FAMILIES = {
     "integers_lut4": ("c", "portable"),
     "real_to_binary_mcu": ("mcu", "portable"),
     "integers_mcu": ("mcu", "portable"),
+    "vectors_mve": ("mve", "portable"),
 }
 """The kernel families of networks that do not take those of the host."""
 CUT = {"real_to_binary_mcu"}
 """Networks whose steps are cut into tasks, however small."""
+TARGETS = {"vectors_mve": "corstone-300"}
+"""Of networks whose C program does not run on the host."""
 STORAGE = {"camera": Storage("fp16", "uint8")}
 """Of networks that are not stored in float32."""
 QUANTISED = {"quantised"}

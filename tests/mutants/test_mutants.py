@@ -11,12 +11,13 @@ from bench import Bench
 from in_c import KERNELS
 from in_generated import GENERATED
 from in_lut4 import LUT4
+from in_mve import MVE
 from in_python import SHARED, TO_C, TO_TFLITE
 from in_tasks import TASKS
 from mutant_nets import FAMILIES, NETS
 from planting import Mutant, plant
 
-MUTANTS = (*KERNELS, *LUT4, *TASKS, *GENERATED, *TO_C, *TO_TFLITE, *SHARED)
+MUTANTS = (*KERNELS, *LUT4, *MVE, *TASKS, *GENERATED, *TO_C, *TO_TFLITE, *SHARED)
 MINIMUM = 100
 
 

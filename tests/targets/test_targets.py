@@ -80,6 +80,10 @@ def test_the_regions_of_bare_metal() -> None:
     assert ram is not None
     assert (ram.origin, ram.bytes) == (0x2000_0000, 128 << 10)
     assert targets.load("host").region("code") is None
+    code, weights = (targets.load("corstone-300").region(use) for use in ("code", "weights"))
+    assert code is not None
+    assert weights is not None
+    assert (code.name, weights.name) == ("itcm", "ddr")
 
 
 def test_the_base_of_the_refusals_below_is_accepted() -> None:
@@ -159,8 +163,24 @@ STORED, WRITTEN = '"code", "weights"', '"arena", "stack", "data"'
             {"emulator": f"{EMULATOR}, origins = {{ram = 0x0800_0fff}}}}"},
             "region ram overlaps another",
         ),
+        (
+            {"emulator": f"{EMULATOR}, origins = {{ram = 0x1000_0000}}}}"},
+            "without other_board = true",
+        ),
+        (
+            {"emulator": f"{EMULATOR.replace('m4', 'm3')}, stand_in = true}}"},
+            "without other_board = true",
+        ),
         ({"memory": "[]"}, "0 regions for code, weights"),
         ({"memory": regions(("flash", 0, 64, STORED))}, "0 regions for arena, stack, data"),
+        (
+            {
+                "memory": regions(
+                    ("a", 0, 64, STORED), ("w", 64, 64, '"weights"'), ("b", 128, 64, WRITTEN)
+                )
+            },
+            "1 regions for code;",
+        ),
         (
             {"memory": regions(("a", 0, 64, STORED), ("b", 64, 64, STORED))},
             "2 regions for code, weights",
@@ -217,6 +237,7 @@ def test_bare_metal_that_does_not_go_together(changed: dict[str, str], where: st
         (f"{BOARD}uart = {UART}, setup = [{{at = 2}}]}}}}", "setup.0.at"),
         (f'{BOARD}flash = ["x", "$(id)"], uart = {UART}}}}}', "board.flash.1"),
         (f'{BOARD}flash = ["x", "{{hex}}"], uart = {UART}}}}}', "board.flash.1"),
+        (f'{BOARD}boot = "../x", uart = {UART}}}}}', "board.boot"),
     ],
 )
 def test_a_board_that_does_not_go_together(board: str, where: str) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [
+    str(TESTS / "c"),  # harness
     str(TESTS / "checking"),
     str(TESTS / "graph"),
-]  # checking_nets, exactness, small_onnx
+    str(TESTS / "runners"),
+]  # checking_nets, exactness, small_onnx, serial_board
