@@ -33,7 +33,7 @@ demo: setup
 	@echo "The whole report: $(DEMO)/report.html"
 
 test: setup
-	$(PY) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(PY) -m pytest -n $(JOBS) $(ARGS)
 
 soak: setup
 	$(PY) -m tests.random_nets.soak --minutes $(MINUTES) --jobs $(JOBS)

@@ -35,7 +35,7 @@ class Layer:
         kernel: height and width of the window.
         stride: of the window, both ways.
         pad: on each side; half a kernel if None.
-        after: relu, prelu or nothing, in the same step.
+        after: relu, prelu, pool (relu and a 3x3 max pool of stride 2, not counted) or nothing, in the same step.
     """
 
     kind: str
@@ -89,6 +89,7 @@ RESNET = (
     Layer("map", 224, 3, 3),
     Layer("conv", 224, 3, 64, 7, 2),
     Layer("conv", 224, 3, 64, 7, 2, after="relu"),
+    Layer("conv", 224, 3, 64, 7, 2, after="pool"),
     Layer("conv", 224, 3, 32, 3, 2),
     Layer("max", 112, 64, 64, 3, 2),
     Layer("mean", 56, 64, 64, 2, 2, 0),
@@ -130,7 +131,9 @@ def graph_of(layer: Layer) -> Graph:
     }[layer.kind]
     value = add(op, "input")
     if layer.after:
-        value = add(Clip(0.0, np.inf) if layer.after == "relu" else PReLU(floats(outputs)), value)
+        value = add(PReLU(floats(outputs)) if layer.after == "prelu" else Clip(0.0, np.inf), value)
+    if layer.after == "pool":
+        value = add(MaxPool(Window((3, 3), (2, 2), (1, 1, 1, 1))), value)
     graph.outputs = [value]
     return graph
 
@@ -146,7 +149,7 @@ def instructions(graph: Graph, target: targets.Target) -> tuple[str, int]:
         write(program, target, Path(folder, "c"))
         built = build(Path(folder, "c"), target, Path(folder, "build"))
         counts = count_instructions(built.runner, target, inputs, Path(folder, "count"))
-    return program.steps[0].kernel, counts.steps[0]
+    return program.steps[0].kernels[0], counts.steps[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

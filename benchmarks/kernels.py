@@ -32,8 +32,8 @@ from r2b_edge.toolchain.build import Build, build
 from . import loops
 from .shapes import FINISHES, RESNET, SMALL, Shape, every_shape, layers
 
-FLOOR = 4.0
-"""MAC/insn that a layer of FLOOR_MACS or more should not fall below on a Cortex-M4."""
+FLOORS = {"arm": 4.0, "aarch64": 20.0}
+"""MAC/insn that a layer of FLOOR_MACS or more should not fall below on a Cortex-M4 and on AArch64."""
 FLOOR_MACS = 100_000
 CYCLE_MODEL = Path(__file__).with_name("cycles_m4.c")
 
@@ -131,15 +131,18 @@ def table(
     for finish in finishes:
         measured, more = measure(shapes, finish, target, mca)
         code |= more
+        floor = FLOORS.get(target.arch, 0.0)
         for m in measured:
             cycle = f"{m.shape.macs / m.cycles:9.2f}" if m.cycles else f"{'':9}"
             insn = m.shape.macs / m.instructions
-            low = " <" if insn < FLOOR and m.shape.macs >= FLOOR_MACS else ""
+            low = " <" if insn < floor and m.shape.macs >= FLOOR_MACS else ""
             print(
                 f"{m.shape!s:26} {finish:7} {m.kernel:16} {insn:9.2f} {cycle} "
                 f"{m.instructions:13,} {m.workspace:9,}{_cycles(m.loops)}{low}",
                 flush=True,
             )
+        worst = min(measured, key=lambda m: m.shape.macs / m.instructions)
+        print(f"worst, {finish}: {worst.shape.macs / worst.instructions:.2f} of {worst.shape}")
     for kernel, size in code.items():
         print(f"code of {kernel}: {size:,} bytes")
 

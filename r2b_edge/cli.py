@@ -211,8 +211,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
 )  # fmt: skip
 @click.option(
     "--exact-float", is_flag=True,
-    help="Sum float convolutions term by term: without Winograd's algorithm, which rpi targets use where a large "
-    "image's first layer allows it, and which rounds more. Other targets never use it.",
+    help="Sum float convolutions term by term: without Winograd's algorithm, which rpi targets use for "
+    "first layers on large images, and which rounds more. Other targets do not use it anyway.",
 )  # fmt: skip
 @click.option(
     "--input-scale",

@@ -299,10 +299,13 @@ def program_of(
     sha256: str,
     streams: c_exporter.Streams = "smaller",
     worth: int = WORTH,
+    exact_float: bool = False,
 ) -> c_exporter.Program:
-    """The C program of a graph for a target; `streams` and `worth` are build_program's, for tests."""
+    """The C program of a graph for a target; `exact_float`, and for tests `streams` and `worth`: see build_program."""
     provenance = {"tool": f"r2b-edge {__version__}", "model sha256": sha256, "target": board.name}
-    return c_exporter.build_program(graph, board, name, provenance, streams=streams, worth=worth)
+    return c_exporter.build_program(
+        graph, board, name, provenance, streams=streams, worth=worth, exact_float=exact_float
+    )
 
 
 def c_name(wanted: str | None, stem: str) -> str:

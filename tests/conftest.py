@@ -11,6 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -22,6 +23,8 @@ from r2b_edge.exporters.c.project import generated_files, runner_files
 from r2b_edge.toolchain.build import Build, build
 
 TESTS = Path(__file__).parent
+TOGETHER = ("tests/c/", "tests/mutants/", "tests/nets/", "tests/random_nets/", "tests/tflite/")
+"""Where tests share what takes long to make."""
 TEMPLATES = Path(r2b_edge.firmware_templates.__file__).parent
 
 
@@ -46,12 +49,18 @@ def pytest_configure(config: pytest.Config) -> None:
         }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the groups of tests that one process has to run, since they share what takes long to make.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each test goes to the next process that is free, but those of TOGETHER all to one, and first."""
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
 
-    They are the longest pieces of work for pytest-xdist (--dist loadgroup), and the last to leave to the end.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+
+    return Scheduler(config, log)
 
 
 @pytest.fixture

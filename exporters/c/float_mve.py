@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from r2b_edge.exporters.c import pack
+from r2b_edge.exporters.c.anchors import BytesConv
 from r2b_edge.graph.graph import Array, TensorType
 from r2b_edge.ops import Dense, FloatConv, Op
 
@@ -25,12 +26,30 @@ def conv_workspace(op: Op, x: TensorType, y: TensorType) -> int:
     return 4 * PIXELS * (pack.align(y.channels, LANES) + (0 if within else op.weight[0].size))
 
 
+def bytes_fits(op: Op, x: TensorType, y: TensorType) -> bool:
+    """As without bytes."""
+    assert isinstance(op, BytesConv)
+    return conv_fits(op.conv, x, y)
+
+
+def bytes_workspace(op: Op, x: TensorType, y: TensorType) -> int:
+    """The same, and the rows under the window."""
+    assert isinstance(op, BytesConv)
+    return conv_workspace(op.conv, x, y) + pack.rows_bytes(op.window, x)
+
+
+def bytes_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Array | dict[str, int]]:
+    """The members of r2b_fconv_blocks, for bytes."""
+    assert isinstance(op, BytesConv)
+    return {**conv_fields(op.conv, x, y), **pack.affine(op.scale, op.offset, x.channels)}
+
+
 def conv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Array | dict[str, int]]:
     """The members of r2b_fconv_blocks."""
     assert isinstance(op, FloatConv)
     return {
         "window": pack.window_fields(op.window, x, y),
-        "weights": pack.conv_blocks(op.weight, LANES),
+        "weights": pack.stored(pack.conv_blocks(op.weight, LANES), op.half),
         "bias": pack.block_bias(op.bias, y.channels, LANES),
     }
 
@@ -46,6 +65,6 @@ def dense_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Array | int]
     return {
         "in_channels": x.channels,
         "out_channels": y.channels,
-        "weights": pack.conv_blocks(op.weight[:, :, None, None], LANES),
+        "weights": pack.stored(pack.conv_blocks(op.weight[:, :, None, None], LANES), op.half),
         "bias": pack.block_bias(op.bias, y.channels, LANES),
     }

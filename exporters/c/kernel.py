@@ -70,7 +70,7 @@ class Kernel:
         in_place: True if an output map may take the input's place: each pixel is read before it is written.
         trails: True if it computes pixel by pixel in raster order and reads a pixel's window before it writes the
             pixel, so that its output may begin where its input does if the window allows it (see in_place.py).
-        by_rows: True if it can compute a part of its rows as r2b_part in r2b_kernels.h has it.
+        by_rows: True if it can compute a part of its rows as r2b_part in r2b_rows.h has it.
         rows_at_once: with by_rows, how many rows it computes as cheaply as one.
         alignment: of its tensors and of its workspace.
         over_read: bytes that it may read beyond the end of its input.

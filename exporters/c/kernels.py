@@ -13,6 +13,7 @@ import numpy as np
 
 from r2b_edge.exporters.bits import words
 from r2b_edge.exporters.c import (
+    binary_blocks,
     float_blocks,
     float_mve,
     integers,
@@ -20,11 +21,10 @@ from r2b_edge.exporters.c import (
     lut4_mve,
     pack,
     pointwise,
-    split,
     winograd,
 )
 from r2b_edge.exporters.c.anchors import BytesConv, Pixelwise, Repack
-from r2b_edge.exporters.c.kernel import Field, Kernel, Split
+from r2b_edge.exporters.c.kernel import Field, Kernel
 from r2b_edge.exporters.c.layout import BITS32, BITS128, BYTES, NHWC, Layout, chw
 from r2b_edge.exporters.c.pack import align, window_fields
 from r2b_edge.graph.graph import TensorType
@@ -74,48 +74,10 @@ def _bconv_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
     }
 
 
-def _blocks_fits(op: Op, x: TensorType, y: TensorType) -> bool:
-    """Half a dot product has 16 bits."""
-    assert isinstance(op, BinaryConv)
-    return op.groups == 1 and op.weight[0].size < 2**16 - 1 and op.pad_value in (-1, 0, 1)
-
-
-def _blocks_workspace(op: Op, x: TensorType, y: TensorType) -> int:
-    assert isinstance(op, BinaryConv)
-    outputs, channels, _, _ = op.weight.shape
-    sums = 7 * 2 * align(outputs, pack.block_channels(channels))
-    constants = 18 * align(outputs, 8)
-    starts_and_columns = (16 + 8) * chw(y)[2]
-    return sums + constants + starts_and_columns
-
-
-def _blocks_split(op: Op, x: TensorType, y: TensorType, cores: int) -> Split:
-    """Rows, and runs of 128 channels where there are so few rows that their shares differ too much."""
-    assert isinstance(op, BinaryConv)
-    outputs, channels, _, _ = op.weight.shape
-    _, height, width = chw(y)
-    rows, runs = split.grid(height, -(-outputs // 128), cores)
-    sums = 7 * 2 * align(outputs, pack.block_channels(channels))
-    constants = 4 * max(0, rows * 8 - 36) * align(outputs, 8) // 8
-    more = (rows - 1) * sums + constants + (rows * runs - 1) * 16 * width
-    return Split({"row_tasks": rows, "channel_tasks": runs}, rows, more)
-
-
-def _blocks_fields(op: Op, x: TensorType, y: TensorType) -> dict[str, Field]:
-    assert isinstance(op, BinaryConv)
-    return {
-        "window": window_fields(op.window, x, y),
-        "pad_value": op.pad_value,
-        "weights": pack.block_weights(op.weight),
-        "border": pack.border_counts(op.weight, op.pad_value) if op.pad_value else 0,
-    }
-
-
 def _lut4_kernel(
-    family: str, pixels: int, cost: float | None, *others: str, headers: tuple[str, ...] = ()
+    family: str, does: lut4.Lut4, *others: str, headers: tuple[str, ...] = ()
 ) -> Kernel:
-    """A family's kernel of r2b_lut4.h: see lut4.Lut4."""
-    does = lut4.Lut4(pixels, cost)
+    """A family's kernel of r2b_lut4.h."""
     files = tuple(f"r2b_lut4{part}.h" for part in ("", "_driver", "_table", "_merge", "_epilogue"))
     return Kernel(
         f"bconv_lut4_{family}", BinaryConv, family, "r2b_bconv_lut4", f"r2b_bconv_lut4_{family}.c",
@@ -134,6 +96,8 @@ def _pointwise_kernel(family: str, others: lut4.Lut4, *sources: str) -> Kernel:
     )  # fmt: skip
 
 
+_LUT4_ON_DSP = lut4.Lut4(16, 5.9, run=22)
+_LUT4_ON_V7M = lut4.Lut4(16, 6.7, run=22)
 _LUT4_V7M = ("r2b_lut4_table_v7m.S", "r2b_lut4_signs_v7m.S")
 _LUT4_V7M_HEADERS = ("r2b_lut4_v7m.h", "r2b_lut4_pass.inc", "r2b_lut4_merge.inc")
 
@@ -282,6 +246,7 @@ _OUT = (NHWC, BITS32, BITS128)
 """What every kernel writes that runs r2b_epilogue_tile."""
 _FCONV_LOOPS = ("r2b_fconv_loops.h", "r2b_bytes.h")
 
+_MVE_HEADERS = ("r2b_mve_weights.h", "r2b_bytes.h")
 _LUT4_MVE = lut4_mve.Lut4Mve()
 _LUT4_PAIR_MVE = lut4_mve.Lut4PairMve()
 _LUT4_MVE_HEADERS = tuple(f"r2b_lut4_mve{part}.h" for part in ("", "_table", "_signs", "_epilogue"))
@@ -343,20 +308,23 @@ REGISTRY: tuple[Kernel, ...] = (
     ),
     Kernel(
         "bconv_neon", BinaryConv, "neon", "r2b_bconv_blocks", "r2b_bconv_neon.c",
-        BITS128, _OUT, _blocks_fields, _blocks_workspace, _blocks_fits,
-        headers=("r2b_bconv_neon_loops.h", "r2b_bconv_neon_epilogue.h"), split=_blocks_split,
+        BITS128, _OUT, binary_blocks.fields, binary_blocks.workspace, binary_blocks.fits,
+        headers=("r2b_bconv_neon_loops.h", "r2b_bconv_neon_finish.h", "r2b_bconv_neon_epilogue.h"),
+        fuse=binary_blocks.fuse, split=binary_blocks.share,
     ),
-    _pointwise_kernel("dsp", lut4.Lut4(16, 5.9), "r2b_1x1_row_v7m.S"),
-    _pointwise_kernel("v7m", lut4.Lut4(16, 6.7), "r2b_1x1_row_v7m.S"),
+    _pointwise_kernel("dsp", _LUT4_ON_DSP, "r2b_1x1_row_v7m.S"),
+    _pointwise_kernel("v7m", _LUT4_ON_V7M, "r2b_1x1_row_v7m.S"),
     _pointwise_kernel("c", lut4.Lut4(16, None)),
-    _lut4_kernel("dsp", 16, 5.9, *_LUT4_V7M, "r2b_lut4_pass_dsp.S", "r2b_lut4_unit_fpv.S", headers=_LUT4_V7M_HEADERS),
-    _lut4_kernel("v7m", 16, 6.7, *_LUT4_V7M, "r2b_lut4_pass_v7m.S", headers=_LUT4_V7M_HEADERS),
     _lut4_kernel(
-        "v6m", 16, 5.3, "r2b_lut4_pass_v6m.S", "r2b_lut4_merge_v6m.S", "r2b_lut4_unit_v6m.c",
+        "dsp", _LUT4_ON_DSP, *_LUT4_V7M, "r2b_lut4_pass_dsp.S", "r2b_lut4_unit_fpv.S", headers=_LUT4_V7M_HEADERS,
+    ),
+    _lut4_kernel("v7m", _LUT4_ON_V7M, *_LUT4_V7M, "r2b_lut4_pass_v7m.S", headers=_LUT4_V7M_HEADERS),
+    _lut4_kernel(
+        "v6m", lut4.Lut4(16, 5.3), "r2b_lut4_pass_v6m.S", "r2b_lut4_merge_v6m.S", "r2b_lut4_unit_v6m.c",
         "r2b_lut4_scale_v6m.S",
     ),
-    _lut4_kernel("c", 16, None, headers=("r2b_lut4_pass.h",)),
-    _lut4_kernel("c32", 32, None, headers=("r2b_lut4_pass.h",)),
+    _lut4_kernel("c", lut4.Lut4(16, None), headers=("r2b_lut4_pass.h",)),
+    _lut4_kernel("c32", lut4.Lut4(32, None), headers=("r2b_lut4_pass.h",)),
     Kernel(
         "bconv_lut4_mve", BinaryConv, "mve", "r2b_bconv_lut4", "r2b_bconv_lut4_mve.c",
         BITS32, (NHWC, BITS32), _LUT4_MVE.fields, _LUT4_MVE.workspace, _LUT4_MVE.fits,
@@ -365,24 +333,25 @@ REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "fconv_mve", FloatConv, "mve", "r2b_fconv_blocks", "r2b_fconv_mve.c",
         NHWC, _OUT, float_mve.conv_fields, float_mve.conv_workspace, float_mve.conv_fits,
+        headers=_MVE_HEADERS, by_rows=True, half=True,
     ),
     Kernel(
         "dense_mve", Dense, "mve", "r2b_dense", "r2b_dense_mve.c",
-        NHWC, _OUT, float_mve.dense_fields, float_mve.dense_workspace,
+        NHWC, _OUT, float_mve.dense_fields, float_mve.dense_workspace, headers=_MVE_HEADERS, half=True,
     ),
+    *_float_blocks("dsp", pixels=2),
     Kernel(
         "fconv_winograd_neon", FloatConv, "neon", "r2b_fconv_blocks", "r2b_fconv_winograd_neon.c",
         NHWC, _OUT, winograd.fields, winograd.workspace, winograd.fits,
         headers=("r2b_fconv_winograd_neon.h", "r2b_fconv_winograd_neon_input.h"),
-        others=("r2b_winograd_neon.S",), fuse=winograd.fuse, wins=winograd.wins, by_rows=True,
-        rows_at_once=winograd.TILE, split=winograd.share, exact=False,
+        others=("r2b_winograd_neon.S", "r2b_winograd_inputs_neon.S"), fuse=winograd.fuse, wins=winograd.wins,
+        by_rows=True, rows_at_once=winograd.TILE, split=winograd.share, exact=False,
     ),
     Kernel(
         "maxpool_neon", MaxPool, "neon", "r2b_pool", "r2b_maxpool_neon.c",
         NHWC, _OUT, _pool_fields, lambda op, x, y: 2 * _tile_bytes(op, x, y), wins=lambda op, x, y: x.channels >= 4,
         trails=True, by_rows=True,
     ),
-    *_float_blocks("dsp", pixels=2),
     *_float_blocks("neon", pixels=4),
     _repack_kernel("repack_bits128", "neon", "r2b_repack_bits.c", BITS32, BITS128),
     _repack_kernel("repack_bits32", "neon", "r2b_repack_bits.c", BITS128, BITS32),
@@ -390,6 +359,7 @@ REGISTRY: tuple[Kernel, ...] = (
     Kernel(
         "bconv_csa", BinaryConv, "mcu", "r2b_bconv", "r2b_bconv_csa.c",
         BITS32, _OUT, _bconv_fields, _bconv_workspace, _bconv_fits, headers=("r2b_bconv_row.h",), by_rows=True,
+        others=("r2b_csa_dots_v7m.S",),
     ),
     Kernel(
         "qconv_portable", QuantConv, "portable", "r2b_qconv", "r2b_qconv_portable.c",
@@ -404,6 +374,15 @@ REGISTRY: tuple[Kernel, ...] = (
         BITS32, (NHWC, BITS32), _LUT4_PAIR_MVE.fields, _LUT4_PAIR_MVE.workspace, _LUT4_PAIR_MVE.fits,
         headers=_LUT4_MVE_HEADERS, others=("r2b_lut4_pair_mve.S",), fuse=_LUT4_PAIR_MVE.fuse,
         wins=_LUT4_PAIR_MVE.wins,
+    ),
+    Kernel(
+        "qconv_mve", QuantConv, "mve", "r2b_qconv", "r2b_qconv_mve.c",
+        NHWC, _OUT, integers.vector_fields, integers.vector_workspace,
+    ),
+    Kernel(
+        "fconv_bytes_mve", BytesConv, "mve", "r2b_fconv_blocks", "r2b_fconv_mve.c",
+        BYTES, _OUT, float_mve.bytes_fields, float_mve.bytes_workspace, float_mve.bytes_fits,
+        headers=_MVE_HEADERS, by_rows=True, half=True,
     ),
 )  # fmt: skip
 """One line a kernel; within a family the first that fits is taken."""

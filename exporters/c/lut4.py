@@ -242,13 +242,13 @@ def starts(thresholds: Thresholds, g: Geometry) -> Words:
     return (lanes << 16 | lanes).astype(np.uint32)
 
 
-def _instructions(op: BinaryConv, g: Geometry, y: TensorType, cost: float) -> float:
+def _instructions(op: BinaryConv, g: Geometry, y: TensorType, lookup: float, run: float) -> float:
     """Of the layer, to a tenth or so of what is measured; the outputs' own are left out."""
     outputs, height, _ = chw(y)
     (kernel_y, kernel_x), stride = op.window.kernel, op.window.strides[0]
     made = min(kernel_y, g.rows * stride)  # rows of tables for the next rows of the output
     tables = g.phases * g.vectors * made * (100 * g.groups + 300)
-    vector = kernel_x * (cost * g.lookups + 22 * g.chunks) + 30
+    vector = kernel_x * (lookup * g.lookups + run * g.chunks) + 30
     return float(-(-height // g.rows) * (outputs * (g.vectors * vector + 50) + tables))
 
 
@@ -265,10 +265,12 @@ class Lut4:
     Args:
         pixels: of a vector.
         cost: instructions of a lookup; None wins always.
+        run: instructions of a run of lookups, its merge included, beside them.
     """
 
     pixels: int
     cost: float | None
+    run: float = 40.0
 
     def fits(self, op: Op, x: TensorType, y: TensorType) -> bool:
         """True if it can be computed: counts have 16 bits, and one border vector on either side is enough."""
@@ -282,20 +284,24 @@ class Lut4:
     def wins(self, op: Op, x: TensorType, y: TensorType) -> bool:
         """False where carry-save adders should be faster: on maps of few pixels, with few outputs or short windows."""
         assert isinstance(op, BinaryConv)
-        if self.cost is None:
-            return True
-        own = _instructions(op, geometry(op, x, y, self.pixels), y, self.cost)
-        return own < _carry_save_instructions(op, x, y)
+        return self._own(op, x, y) < _carry_save_instructions(op, x, y)
 
     def least(self, op: BinaryConv, x: TensorType, y: TensorType) -> float:
         """Instructions, about, of it or of carry-save adders, whatever takes fewer; inf where it wins always."""
         if self.cost is None:
             return math.inf
-        own = _instructions(op, geometry(op, x, y, self.pixels), y, self.cost)
-        return min(own, _carry_save_instructions(op, x, y))
+        return min(self._own(op, x, y), _carry_save_instructions(op, x, y))
+
+    def _own(self, op: BinaryConv, x: TensorType, y: TensorType) -> float:
+        if self.cost is None:
+            return 0.0
+        return _instructions(op, geometry(op, x, y, self.pixels), y, self.cost, self.run)
 
     def workspace(self, op: Op, x: TensorType, y: TensorType) -> int:
-        """Bytes that lut4_begin lays out whatever the epilogue is, for pointers of 8 bytes."""
+        """Bytes that lut4_begin lays out whatever the epilogue is, for pointers of 8 bytes.
+
+        A list of jobs takes 24 bytes a job then; the chain of r2b_lut4_v7m.h takes as much, and 8 more.
+        """
         assert isinstance(op, BinaryConv)
         g = geometry(op, x, y, self.pixels)
         taps = g.columns * g.chunks

@@ -18,6 +18,7 @@ from r2b_edge.exporters.c.program import Constant, Program, ProgramTensor
 from r2b_edge.exporters.c.project import Platform, generated_files, runner_files
 from r2b_edge.graph.graph import Array
 
+HEADERS = ("r2b.h", "r2b_epilogue.h", "r2b_rows.h", "r2b_kernels.h", "r2b_math.h", "r2b_half.h")
 PER_LINE = 8
 C_TYPES: dict[type, str] = {
     np.float32: "float",
@@ -52,7 +53,7 @@ def render(program: Program, target: Platform) -> Iterator[tuple[str, bytes]]:
     """Every file of the project: its path in it and its content. The same program gives the same bytes."""
     templates = files("r2b_edge.firmware_templates")
     kernels = templates / "kernels"
-    for name in ("r2b.h", "r2b_kernels.h", "r2b_math.h", "r2b_half.h"):
+    for name in HEADERS:
         yield f"include/{name}", (kernels / name).read_bytes()
     for name in program.sources:
         yield f"src/{name}", (kernels / name).read_bytes()
@@ -89,7 +90,10 @@ def _rendered(template: str, values: Mapping[str, object], trim: bool) -> bytes:
 
 @functools.cache
 def _environment(trim: bool) -> jinja2.Environment:
-    """Templates by path; with `trim`, a line that holds a block tag only leaves nothing behind."""
+    """Templates by path; with `trim`, a line that holds a block tag only leaves nothing behind.
+
+    One for all programs: it keeps the templates that it has compiled, which takes longer than to render them.
+    """
     environment = jinja2.Environment(  # noqa: S701 - C, not HTML
         loader=jinja2.FunctionLoader(
             lambda name: files("r2b_edge.firmware_templates").joinpath(name).read_text("utf-8")

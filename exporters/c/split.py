@@ -52,6 +52,15 @@ def row_tasks(call: Call, types: Types) -> int:
     return min(call.cores, height)
 
 
+def reader_tasks(call: Call, types: Types) -> int:
+    """Rows of a stream's reader that are tasks: those that a maker, which cuts its work itself, makes at once."""
+    if call.maker is None or not call.maker.kernel.split or call.kernel.split or call.cores == 1:
+        return 1
+    _, height, _ = chw(types[call.group.chain[0]])
+    ready = call.maker.kernel.rows_at_once // window_of(call).strides[0]
+    return max(1, min(call.cores, ready, height))
+
+
 def own_tasks(call: Call, types: Types) -> Split | None:
     """How a call's kernel cuts its work itself, if it can."""
     group, kernel = call.group, call.kernel
@@ -72,7 +81,7 @@ def grid(rows: int, others: int, cores: int) -> tuple[int, int]:
 
 
 def share(everything: int, tasks: int, task: int) -> int:
-    """The first row or the like of a task's share, as r2b_share in r2b_kernels.h has it."""
+    """The first row or the like of a task's share, as r2b_share in r2b_rows.h has it."""
     return everything // tasks * task + min(task, everything % tasks)
 
 

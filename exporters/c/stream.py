@@ -11,7 +11,14 @@ from r2b_edge.exporters.c.layout import NHWC, Layout, chw
 from r2b_edge.exporters.c.negotiate import Call
 from r2b_edge.exporters.c.program import Literal, ProgramStep, ProgramStream
 from r2b_edge.exporters.c.select import Tile
-from r2b_edge.exporters.c.split import row_tasks, rows_read, sees_the_map, share, window_of
+from r2b_edge.exporters.c.split import (
+    reader_tasks,
+    row_tasks,
+    rows_read,
+    sees_the_map,
+    share,
+    window_of,
+)
 from r2b_edge.graph.graph import Graph, TensorType
 from r2b_edge.ops import AvgPool, Clip, MaxPool, PReLU
 
@@ -124,7 +131,7 @@ def workspaces(call: Call, types: Types) -> list[int]:
     Those of the kernels, and the rows, are as many times there as the step has tasks.
     """
     tasks = row_tasks(call, types)
-    own = assemble.workspaces(call, types, tasks)
+    own = assemble.workspaces(call, types, max(tasks, reader_tasks(call, types)))
     if call.maker is None:
         return own
     maker = assemble.workspaces(call.maker, types, tasks)
@@ -195,7 +202,9 @@ def step(
         "rows": _rows(call, types),
         "at_once": call.maker.kernel.rows_at_once,
         "tasks": tasks,
+        "readers": reader_tasks(call, types),
     }
+    readers = max(tasks, reader_tasks(call, types))
     made = _part(maker.fields, call.maker, types, tasks)
     return dataclasses.replace(
         reader,
@@ -203,11 +212,11 @@ def step(
         nodes=(*maker.nodes, *reader.nodes),
         inputs=tuple(call.reads),
         title=f"{maker.title}, by rows: {reader.title}",
-        fields=_part(reader.fields, call, types, tasks),
+        fields=_part(reader.fields, call, types, readers),
         constants=tuple(dict.fromkeys([*maker.constants, *reader.constants])),
         works=placed,
-        tasks=tasks,
-        concurrent=tasks,
+        tasks=readers,
+        concurrent=max(readers, maker.concurrent),
         stream=ProgramStream(dataclasses.replace(maker, fields=made), reader.layer, rows),
     )
 

@@ -30,8 +30,11 @@ POINTS = {3: (1.0, -1.0, 2.0, 0.0), 7: (1.0, -1.0, 2.0, -2.0, -0.5, 0.0)}
 """By the kernel's size: the finite points, in order; infinity follows."""
 SCALES = {-0.5: 2.0}
 """What a row of G is divided by, and of A^T multiplied with; elsewhere 1."""
-LEAST_TILES = 8
-"""Of a map: with fewer, the transforms and half-filled groups eat up what products are saved."""
+LEAST_TILES = {3: 196, 7: 8}
+"""Of a map, by kernel: with fewer, transforms and half-filled groups eat up what products are saved.
+
+3x3 saves a fifth, for 9 times the weights and a workspace that would fill a small network's arena: images from 112 on.
+"""
 
 
 def fits(op: Op, x: TensorType, y: TensorType) -> bool:
@@ -50,8 +53,10 @@ def fits(op: Op, x: TensorType, y: TensorType) -> bool:
 
 def wins(op: Op, x: TensorType, y: TensorType) -> bool:
     """True if there are enough tiles, and output channels that share their transforms."""
+    assert isinstance(op, FloatConv)
     _, height, width = chw(y)
-    return (height // TILE) * (width // TILE) >= LEAST_TILES and y.channels >= 2 * GROUP
+    tiles = (height // TILE) * (width // TILE)
+    return tiles >= LEAST_TILES[op.weight.shape[2]] and y.channels >= 2 * GROUP
 
 
 def generator(size: int) -> NDArray[np.float64]:

@@ -8,6 +8,8 @@
 // operations each, and one sum over the lanes at the end:
 //     u = a ^ b,  v = a ^ c,  sum = u ^ c,  carry = majority(a, b, c) = sum ^ (u | v)
 // since u | v is 0 where all three are equal, and there the majority is the sum; elsewhere it is not.
+#include <string.h>
+
 #include "r2b_bconv_row.h"
 
 #if defined(__GNUC__)
@@ -291,10 +293,49 @@ static void dots_of_runs(const uint32_t *x, const uint32_t *w, int32_t stride, c
     }
 }
 
+#if defined(__arm__) && __ARM_ARCH_ISA_THUMB == 2
+// In assembly, r2b_csa_dots_v7m.S, which knows the places of these members.
+typedef struct {
+    const uint32_t *x;  // of the first run
+    int32_t words;      // of a run
+    int32_t gap;        // bytes to the next run
+    int32_t count;      // of runs
+    int32_t next;       // bytes from the end of the last run to the next output's weights
+    int32_t taps;
+    float *out;  // int32_t without a float unit; moves on
+    float *end;
+    const uint32_t *w;
+} r2b_csa_dots;
+
+void r2b_csa_dots_v7m(r2b_csa_dots *dots);
+
+static void dots_in_assembly(const uint32_t *x, const uint32_t *w, int32_t stride, const r2b_runs *r, int32_t taps,
+                             int32_t outputs, float *out) {
+    r2b_csa_dots d = {x, r->words, 4 * (r->stride - r->words), r->count, 0, taps, out, out + outputs, w};
+    d.next = 4 * (stride - r->words - (r->count - 1) * r->stride);
+    r2b_csa_dots_v7m(&d);
+#ifndef __ARM_FP
+    for (int32_t o = 0; o < outputs; o++) {
+        int32_t sum;
+        memcpy(&sum, out + o, sizeof sum);
+        out[o] = (float)sum;
+    }
+#endif
+}
+#endif
+
 static void dots(uint32_t *x, const uint32_t *w, int32_t stride, const r2b_runs *r, int32_t taps, int32_t outputs,
                  float *out) {
     x += r->start;
     w += r->start;
+#if defined(__arm__) && __ARM_ARCH_ISA_THUMB == 2
+    const int is_short = r->count == 1 && (r->words <= FEW || r->words == NINE);  // where constants help more
+    const int32_t words = r->count * r->words;
+    if (!is_short && words > 0 && words <= MOST_WORDS) {
+        dots_in_assembly(x, w, stride, r, taps, outputs, out);
+        return;
+    }
+#endif
     if (r->count == 1 && r->words <= FEW) {
         dots_of_few(x, w, stride, r->words, taps, outputs, out);
     } else if (r->count != 1 || r->words > MOST_WORDS || r->words % NINE != 0) {

@@ -34,7 +34,7 @@ typedef struct {
     int16_t *starts;          // [out_width][GROUP]: minus half the products of each pixel's window, 8 times
     const r2b_taps *columns;  // [out_width]: the taps of each pixel in x
     int slides;               // the window loops know the window
-    taps row;                 // of the current row for the window loops, from the map's first column on
+    taps row;                 // all of 7 pixels in the current row, of which the first one is at the map's first column
 } state;
 
 // The last input column that a tile of 7 pixels whose first window begins at column ix looks at.
@@ -85,6 +85,15 @@ static void sum_columns(const state *s, r2b_taps ty, r2b_taps kx, r2b_taps px, i
         PIXEL_LOOPS[s->size][px.last - px.first - 1](&t);
         starts = 0;
     }
+}
+
+static void begin_row(state *s, r2b_taps ty, int32_t iy) {
+    const r2b_window *const g = &s->layer->window;
+    s->row = begin_taps(s, ty, (r2b_taps){0, g->kernel_x}, iy, 0);
+    s->row.pixel = g->stride_x * 16;
+    s->row.next_column = g->dilation_x * 16 - PIXELS * s->row.pixel;
+    s->row.next_row = s->chunk_bytes - g->kernel_x * g->dilation_x * 16;
+    s->row.to = s->sums;
 }
 
 // Adds the equal bits of the taps beyond the map.
@@ -142,8 +151,14 @@ static void sum_by_columns(const state *s, r2b_taps ty, int32_t iy, int32_t ox, 
 static void sum_tile(const state *s, r2b_taps ty, int32_t iy, int32_t ox, int32_t pixels) {
     const r2b_window *const g = &s->layer->window;
     const int32_t ix = ox * g->stride_x - g->pad_left;
-    if (pixels == PIXELS && s->slides && ix >= -1 && last_column(g, ix) <= g->in_width && ty.first < ty.last) {
+    const int is_full = pixels == PIXELS && ty.first < ty.last;
+    if (is_full && s->slides && ix >= -1 && last_column(g, ix) <= g->in_width) {
         sum_window(s, ix, ox);
+    } else if (is_full && ix >= 0 && last_column(g, ix) < g->in_width && g->dilation_y == 1) {
+        taps t = s->row;
+        t.x += ix * 16;
+        t.from = s->starts + ox * GROUP;
+        PIXEL_LOOPS[s->size][PIXELS - 1](&t);
     } else {
         sum_by_columns(s, ty, iy, ox, pixels);
     }
@@ -181,8 +196,9 @@ typedef struct {
     const r2b_epilogue *epilogue;
     uint8_t *arena;
     int16_t *sums;    // [row_tasks][all_groups][PIXELS][GROUP]
-    int16_t *starts;  // [tasks][out_width][GROUP]
-    float *floats;    // [row_tasks][out_channels up to GROUP], where nothing is fused
+    int16_t *starts;  // [tasks][starts_each]
+    int32_t starts_each;
+    float *floats;  // [row_tasks][out_channels up to GROUP], where nothing is fused
 } job;
 
 // The task's share of the blocks.
@@ -193,6 +209,29 @@ static void take_blocks(state *s, int32_t first_chunk, int32_t last_chunk) {
     s->groups = end - s->first_group;
     s->weights += (int64_t)(s->first_group / s->block_groups) * s->block_bytes;
     s->sums += s->first_group * PIXELS * GROUP;
+}
+
+// A window of one tap, stride 1 and no border on one chunk: the rows follow each other without a gap, and tiles may go
+// from one to the next. So they may in the output, unless its rows lie in several chunks or have sums of their own.
+static int is_flat(const r2b_window *g, const fused *f) {
+    const int one = g->kernel_y == 1 && g->kernel_x == 1 && g->stride_y == 1 && g->stride_x == 1;
+    const int whole = g->out_height == g->in_height && g->out_width == g->in_width && g->in_channels <= 128;
+    return one && whole && !(f->parts & MEANT) && !((f->parts & PACKED) && f->channels > 128);
+}
+
+// Pixels first..last - 1; `sums` as finish_tile has it.
+static void run_flat(state *s, const fused *f, const int16_t *sums, int32_t first, int32_t last) {
+    const r2b_window *const g = &s->layer->window;
+    for (int32_t p = 0; p < PIXELS; p++) vst1q_s16(s->starts + p * GROUP, vdupq_n_s16((int16_t)(-g->in_channels / 2)));
+    begin_row(s, (r2b_taps){0, 1}, 0);
+    for (int32_t p = first; p < last; p += PIXELS) {
+        const int32_t pixels = last - p < PIXELS ? last - p : PIXELS;
+        taps t = s->row;
+        t.x += p * 16;
+        t.from = s->starts;
+        PIXEL_LOOPS[s->size][pixels - 1](&t);
+        finish_tile(f, sums, pixels, 0, p);
+    }
 }
 
 R2B_HOT_CODE static void run_task(void *context, uint32_t index) {
@@ -215,13 +254,18 @@ R2B_HOT_CODE static void run_task(void *context, uint32_t index) {
         f.total = (float *)(void *)(j->arena + r2b_total(f.mean, g->out_channels, epilogue.task));
     }
     state s = j->whole;
-    s.starts = j->starts + (int32_t)index * g->out_width * GROUP;
+    s.starts = j->starts + (int32_t)index * j->starts_each;
     s.sums = sums;
     take_blocks(&s, f.first_chunk, f.last_chunk);
 
     int32_t rows_before = -1;
+    const int32_t first = r2b_share(g->out_height, layer->row_tasks, row_task);
     const int32_t last = r2b_share(g->out_height, layer->row_tasks, row_task + 1);
-    for (int32_t oy = r2b_share(g->out_height, layer->row_tasks, row_task); oy < last; oy++) {
+    if (j->is_fused && is_flat(g, &f)) {
+        run_flat(&s, &f, sums, first * g->out_width, last * g->out_width);
+        return;
+    }
+    for (int32_t oy = first; oy < last; oy++) {
         const int32_t iy = oy * g->stride_y - g->pad_top;
         const r2b_taps ty = r2b_taps_inside(iy, g->in_height, g->kernel_y, g->dilation_y);
         if (ty.last - ty.first != rows_before) {
@@ -231,8 +275,7 @@ R2B_HOT_CODE static void run_task(void *context, uint32_t index) {
                 vst1q_s16(s.starts + ox * GROUP, vdupq_n_s16((int16_t)-half));
             }
         }
-        s.row = begin_taps(&s, ty, (r2b_taps){0, g->kernel_x}, iy, 0);
-        s.row.to = s.sums;
+        begin_row(&s, ty, iy);
         for (int32_t ox = 0; ox < g->out_width; ox += PIXELS) {
             const int32_t pixels = g->out_width - ox < PIXELS ? g->out_width - ox : PIXELS;
             sum_tile(&s, ty, iy, ox, pixels);
@@ -280,7 +323,8 @@ void r2b_bconv_neon(const r2b_bconv_blocks *layer, const r2b_epilogue *epilogue,
     j.floats = (float *)(void *)work;  // one or the other is in use
     work += groups * (constant_bytes > float_bytes ? constant_bytes : float_bytes);
     j.starts = (int16_t *)(void *)work;
-    work += tasks * g->out_width * GROUP * (int32_t)sizeof *j.starts;
+    j.starts_each = (g->out_width > PIXELS ? g->out_width : PIXELS) * GROUP;
+    work += tasks * j.starts_each * (int32_t)sizeof *j.starts;
     r2b_taps *const columns = (r2b_taps *)(void *)work;
     s->columns = columns;
     for (int32_t ox = 0; ox < g->out_width; ox++) {

@@ -66,10 +66,25 @@ static inline void r2b_fconv_part(r2b_fconv_row *line, const r2b_window *g, cons
     line->count = (int32_t)(group - line->groups);
 }
 
+// A window of one tap, stride 1 and no border: the rows follow each other without a gap, and a line may go from one to
+// the next. Not where a row has sums of its own.
+static inline int r2b_fconv_is_flat(const r2b_window *g, const r2b_epilogue *epilogue) {
+    for (int32_t k = 0; k < epilogue->count; k++) {
+        if (epilogue->ops[k].kind == R2B_TILE_MEAN) return 0;
+    }
+    return g->kernel_y == 1 && g->kernel_x == 1 && g->stride_y == 1 && g->stride_x == 1 &&
+           g->in_height == g->out_height && g->in_width == g->out_width;
+}
+
 static inline __attribute__((always_inline)) void r2b_fconv_blocks_run(const r2b_fconv_blocks *layer,
                                                                        const r2b_epilogue *epilogue, uint8_t *arena,
                                                                        int half, int on_bytes) {
-    const r2b_window *const g = &layer->window;
+    r2b_window flat = layer->window;
+    if (!on_bytes && r2b_fconv_is_flat(&flat, epilogue)) {
+        flat.in_width = flat.out_width *= flat.out_height;
+        flat.in_height = flat.out_height = 1;
+    }
+    const r2b_window *const g = &flat;
     const float *const input = on_bytes ? NULL : (const float *)(const void *)(arena + layer->input);
     const uint8_t *const weights = (const uint8_t *)layer->weights;
     r2b_fconv_row line = {.bias = layer->bias, .to = (float *)(void *)(arena + layer->work)};

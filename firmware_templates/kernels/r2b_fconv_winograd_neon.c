@@ -15,12 +15,13 @@
 
 enum { TILE = 4, GROUP = 8, BLOCK = 8, SPAN = 16 };
 
-static void planes_of(const float *input, const r2b_window *g, int32_t oy, float *planes, int32_t plane) {
+static void planes_of(const float *input, const r2b_window *g, int32_t oy, float *planes, int32_t plane, int32_t first,
+                      int32_t last) {
     const int32_t points = g->kernel_y == 7 ? 7 : 5;
     switch (10 * points + g->in_channels) {
-#define CASE(points, channels)                                              \
-    case 10 * points + channels:                                            \
-        r2b_winograd_planes(input, g, oy, planes, plane, points, channels); \
+#define CASE(points, channels)                                                           \
+    case 10 * points + channels:                                                         \
+        r2b_winograd_planes(input, g, oy, planes, plane, first, last, points, channels); \
         break;
         CASE(7, 1)
         CASE(7, 2)
@@ -37,7 +38,7 @@ static void planes_of(const float *input, const r2b_window *g, int32_t oy, float
 static void inputs_of(const float *planes, int32_t plane, float *inputs, int32_t tiles, int32_t points,
                       int32_t channels) {
     if (points == 7 && tiles == GROUP) {
-        r2b_winograd_inputs(planes, plane, inputs, GROUP, 7, channels);
+        r2b_winograd_inputs_7_8(planes, plane, inputs, channels);
     } else if (points == 7) {
         r2b_winograd_inputs(planes, plane, inputs, GROUP / 2, 7, channels);
     } else {
@@ -48,7 +49,10 @@ static void inputs_of(const float *planes, int32_t plane, float *inputs, int32_t
 // What the tasks need of a span of tiles: `tiles` of them, the first at column `tile` of tiles, in output rows oy..
 typedef struct {
     const r2b_fconv_blocks *layer;
-    const float *inputs;
+    const float *input;
+    float *planes;
+    int32_t plane;
+    float *inputs;
     float *sums;    // of task 0
     float *place;   // of the map, or null
     float *buffer;  // [4][32][out_channels], for one group, where there is no place
@@ -91,6 +95,21 @@ static void block_of(const span *s, int32_t o, int32_t t, float *sums) {
     }
 }
 
+// The columns of the planes, the groups of tiles and the output channels are shared, one after the other.
+static void planes_task(void *context, uint32_t index) {
+    const span *const s = (const span *)context;
+    const int32_t tasks = s->layer->tasks, fours = s->plane / 4;
+    planes_of(s->input, &s->layer->window, s->oy, s->planes, s->plane, r2b_share(fours, tasks, (int32_t)index) * 4,
+              r2b_share(fours, tasks, (int32_t)index + 1) * 4);
+}
+
+static void inputs_task(void *context, uint32_t index) {
+    const span *const s = (const span *)context;
+    const int32_t t = (int32_t)index * GROUP;
+    inputs_of(s->planes + (s->tile + t) * TILE, s->plane, s->inputs + t * s->steps,
+              s->tiles - t > GROUP / 2 ? GROUP : GROUP / 2, s->points, s->layer->window.in_channels);
+}
+
 static void task(void *context, uint32_t index) {
     const span *const s = (const span *)context;
     const int32_t tasks = s->layer->tasks, blocks = s->layer->window.out_channels / BLOCK;
@@ -104,18 +123,17 @@ static void task(void *context, uint32_t index) {
 void r2b_fconv_winograd_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                              const r2b_parallel *parallel) {
     const r2b_window *const g = &layer->window;
-    const float *const input = (const float *)(const void *)(arena + layer->input);
     const int32_t channels = g->in_channels;
     const int32_t across = (g->out_width + TILE - 1) / TILE;
     const int32_t whole = (across + 3) / 4 * 4;  // tiles of a row, in fours
-    const int32_t plane = whole * TILE + TILE;
     span s = {.layer = layer, .points = g->kernel_y == 7 ? 7 : 5};
     const int32_t finite = s.points - 1;
     s.steps = 4 * finite * (finite + 1) * channels + channels + channels % 2;
-    float *const planes = (float *)(void *)(arena + layer->work);
-    float *const inputs = planes + (2 * s.points - 1) * 2 * channels * plane;
-    s.inputs = inputs;
-    s.sums = inputs + s.steps * (whole < SPAN ? whole : SPAN);
+    s.input = (const float *)(const void *)(arena + layer->input);
+    s.planes = (float *)(void *)(arena + layer->work);
+    s.plane = whole * TILE + TILE;
+    s.inputs = s.planes + (2 * s.points - 1) * 2 * channels * s.plane;
+    s.sums = s.inputs + s.steps * (whole < SPAN ? whole : SPAN);
     s.buffer = s.sums + layer->tasks * (5 * s.points + 14) * GROUP * BLOCK;
     s.place = r2b_epilogue_place(epilogue, arena);
     const int32_t most = s.place ? SPAN : GROUP;  // of a span's tiles
@@ -123,13 +141,10 @@ void r2b_fconv_winograd_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *
     r2b_epilogue_begin(epilogue, arena);
     for (s.oy = 0; s.oy < g->out_height; s.oy += TILE) {
         s.height = g->out_height - s.oy < TILE ? g->out_height - s.oy : TILE;
-        planes_of(input, g, s.oy, planes, plane);
+        r2b_for_all(parallel, planes_task, &s, (uint32_t)layer->tasks);
         for (s.tile = 0; s.tile < across; s.tile += most) {
             s.tiles = across - s.tile < most ? across - s.tile : most;
-            for (int32_t t = 0; t < s.tiles; t += GROUP) {
-                inputs_of(planes + (s.tile + t) * TILE, plane, inputs + t * s.steps,
-                          s.tiles - t > GROUP / 2 ? GROUP : GROUP / 2, s.points, channels);
-            }
+            r2b_for_all(parallel, inputs_task, &s, (uint32_t)((s.tiles + GROUP - 1) / GROUP));
             r2b_for_all(parallel, task, &s, (uint32_t)layer->tasks);
             const int32_t ox = s.tile * TILE;
             const int32_t width = g->out_width - ox < s.tiles * TILE ? g->out_width - ox : s.tiles * TILE;

@@ -35,4 +35,9 @@ typedef void r2b_winograd(const float *inputs, const float *weights, const float
 
 r2b_winograd r2b_winograd_7_8, r2b_winograd_7_4, r2b_winograd_5_8, r2b_winograd_5_4;
 
+// What r2b_fconv_winograd_neon_input.h computes, for 7 points: along x for 8 tiles, with `plane` floats from a plane to
+// the next; along y for 8 columns of 3 channels, with `row` floats from a row to the next.
+void r2b_winograd_inputs_7_8(const float *planes, int64_t plane, float *inputs, int64_t channels);
+void r2b_winograd_columns_7_3(const float *x, int64_t row, float *planes, int64_t plane);
+
 #endif  // R2B_FCONV_WINOGRAD_NEON_H

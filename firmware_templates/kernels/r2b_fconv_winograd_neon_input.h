@@ -2,14 +2,16 @@
 //
 // r2b_fconv_winograd_neon_input.h: from the map to the inputs of the products (r2b_fconv_winograd_neon.h).
 //
-// First along y, for a whole row of tiles: 8 columns at a time, which are then taken apart into channels and parities:
-// `planes`, [iy][py][px][channel][columns of a parity]. Then along x, for a group of tiles, 4 tiles at a time.
+// In C for any case; r2b_winograd_inputs_neon.S has the commonest. First along y, for a whole row of tiles: 8 columns
+// at a time, which are then taken apart into channels and parities: `planes`, [iy][py][px][channel][columns of a
+// parity]. Then along x, for a group of tiles, 4 tiles at a time.
 #ifndef R2B_FCONV_WINOGRAD_NEON_INPUT_H
 #define R2B_FCONV_WINOGRAD_NEON_INPUT_H
 
 #include <arm_neon.h>
 #include <string.h>
 
+#include "r2b_fconv_winograd_neon.h"
 #include "r2b_kernels.h"
 
 #define R2B_INLINE static inline __attribute__((always_inline))
@@ -105,15 +107,15 @@ static inline void r2b_winograd_copy(const float *input, const r2b_window *g, in
     }
 }
 
-// The planes of the row of tiles whose first output row is oy. `plane` is a multiple of 4; columns beside the map are
-// 0.
+// The columns first..last - 1, multiples of 4, of the planes of the row of tiles whose first output row is oy. Columns
+// beside the map are 0.
 R2B_INLINE void r2b_winograd_planes(const float *input, const r2b_window *g, int32_t oy, float *planes, int32_t plane,
-                                    int32_t points, int32_t channels) {
+                                    int32_t first, int32_t last, int32_t points, int32_t channels) {
     float copy[R2B_WINOGRAD_ROWS * R2B_WINOGRAD_VALUES];
     const int32_t rows = 2 * points - 1;
     const int32_t y = 2 * oy - g->pad_top;
     const int inside = y >= 0 && y + rows <= g->in_height;
-    for (int32_t i = 0; i < plane; i += 4) {
+    for (int32_t i = first; i < last; i += 4) {
         const int32_t x = 2 * i - g->pad_left;
         const float *from = copy;
         int32_t row = 8 * channels;
@@ -122,6 +124,10 @@ R2B_INLINE void r2b_winograd_planes(const float *input, const r2b_window *g, int
             row = g->in_width * channels;
         } else {
             r2b_winograd_copy(input, g, y, x, rows, copy);
+        }
+        if (points == 7 && channels == 3) {
+            r2b_winograd_columns_7_3(from, row, planes + i, plane);
+            continue;
         }
         r2b_winograd_along_y(from, row, planes + i, plane, points, channels, 0);
         r2b_winograd_along_y(from, row, planes + i, plane, points, channels, 1);

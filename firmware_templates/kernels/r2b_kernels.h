@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT-0
 //
-// r2b_kernels.h: the kernels that a generated model calls, one a step, and the epilogue that each of them runs.
+// r2b_kernels.h: the kernels that a generated model calls, one a step. Each runs the epilogue of r2b_epilogue.h.
 //
 // Rules for every kernel:
 //  - It allocates nothing, keeps no state and calls no libm; sizes are known when the model is generated.
@@ -10,251 +10,16 @@
 //    NHWC. Integers (the dot products) are held as float32, which is exact below 2^24.
 //  - Sizes are positive; every index fits in int32_t: the generator refuses an arena of 2^31 bytes.
 //  - `parallel` may be null. A kernel that cuts its work into tasks says so, and takes their number from its
-//  parameters:
-//    what it computes never depends on how many threads there are. Others run on the calling thread.
+//    parameters: what it computes never depends on how many threads there are. Others run on the calling thread.
 #ifndef R2B_KERNELS_H
 #define R2B_KERNELS_H
 
-#include "r2b.h"
+#include "r2b_epilogue.h"
+#include "r2b_rows.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-// ---- epilogue ------------------------------------------------------------------------------------------------------
-//
-// A kernel computes its map pixel by pixel, in raster order. One pixel's values, float [channels], are a tile; on each
-// tile the epilogue runs its operations in order. So a value is read, changed and written once, whatever follows the
-// convolution. An operation with a map operand reads it at the pixel before any later operation writes there: a result
-// may take the place of an operand that was read before it (skips in place).
-typedef enum {
-    R2B_TILE_AFFINE,      // t = a[c] * t + b[c]
-    R2B_TILE_PRELU,       // t = t >= 0 ? t : a[c] * t
-    R2B_TILE_CLIP,        // t = min(max(t, low), high)
-    R2B_TILE_SIGMOID,     // t = 1 / (1 + exp(-t)), see r2b_epilogue.c for its error
-    R2B_TILE_ADD_MAP,     // t += operand[pixel][c]
-    R2B_TILE_MUL_MAP,     // t *= operand[pixel][c]
-    R2B_TILE_ADD_VECTOR,  // t += operand[c]
-    R2B_TILE_MUL_VECTOR,  // t *= operand[c], a gate
-    R2B_TILE_STORE,       // result[pixel][c] = t
-    R2B_TILE_BITS,        // result[pixel], BITS32: bit c = (t < a[c]) ^ bit c of flip
-    R2B_TILE_BITS128,     // the same, BITS128, of a map `count` pixels wide
-    R2B_TILE_MEAN,        // result[c] = mean of t over all pixels; `work`: float [2 * tasks - 1][channels]
-    R2B_TILE_CALL,        // t = call(t), one of the functions below: what is not called is not linked
-} r2b_tile_kind;
-
-// What the second operand of a function of two holds: a value for each channel of each pixel, for each channel, for
-// each pixel, or a single one.
-typedef enum { R2B_EVERYWHERE, R2B_BY_CHANNEL, R2B_BY_PIXEL, R2B_SINGLE } r2b_operand;
-
-typedef struct r2b_tile_op {
-    r2b_tile_kind kind;
-    const float *a;        // [channels]
-    const float *b;        // [channels]
-    const uint32_t *flip;  // [ceil(channels / 32)], 0 beyond the last channel; null: 0 everywhere
-    float low;             // -infinity where there is no bound
-    float high;            // +infinity where there is no bound
-    uint32_t at;           // arena offset of the operand or of the result
-    uint32_t work;         // arena offset of the row sums of a mean
-    int32_t count;         // CALL of stairs: thresholds of a channel; BITS128: pixels of a row
-    r2b_operand operand;   // CALL: how `a`, or the tensor at `at` where `a` is null, is read
-    void (*call)(const struct r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-} r2b_tile_op;
-
-typedef struct {
-    const r2b_tile_op *ops;
-    int32_t count;
-    int32_t pixels;    // of the whole map
-    int32_t channels;  // of a tile
-    int32_t first;     // of a part of the map (see r2b_part): pixels before it
-    uint8_t more;      // 1 if the map is not complete after it
-    uint8_t begun;     // 1 if its task has computed a part before it
-    uint16_t task;     // of those that share the map's rows: counted from 0
-} r2b_epilogue;
-
-// For kernels: begin, then the tiles of all pixels, of one or of `count` neighbours in a row at a time, float
-// [count][channels], with r2b_epilogue_row after each row, then end. `pixel` counts from 0 in a part of a map, too. The
-// tiles are changed; they must not overlap anything else, except that they may lie where r2b_epilogue_place says.
-R2B_HOT_CODE void r2b_epilogue_begin(const r2b_epilogue *epilogue, uint8_t *arena);
-R2B_HOT_CODE void r2b_epilogue_tiles(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, int32_t count,
-                                     float *tiles);
-static inline void r2b_epilogue_tile(const r2b_epilogue *epilogue, uint8_t *arena, int32_t pixel, float *tile) {
-    r2b_epilogue_tiles(epilogue, arena, pixel, 1, tile);
-}
-R2B_HOT_CODE void r2b_epilogue_row(const r2b_epilogue *epilogue, uint8_t *arena);
-R2B_HOT_CODE void r2b_epilogue_end(const r2b_epilogue *epilogue, uint8_t *arena);
-
-// After all tasks that share a map's rows: what `end` does after a whole map.
-R2B_HOT_CODE void r2b_epilogue_join(const r2b_epilogue *epilogue, uint8_t *arena, int32_t tasks);
-
-// Arena offsets of a mean's sums, float [channels] each: a task's current row and its rows before. The tasks' are added
-// in their order, so that the mean is the same whichever comes first. Task 0 has its rows in the result.
-static inline uint32_t r2b_row_sums(const r2b_tile_op *mean, int32_t channels, uint32_t task) {
-    return mean->work + 8u * task * (uint32_t)channels;
-}
-static inline uint32_t r2b_total(const r2b_tile_op *mean, int32_t channels, uint32_t task) {
-    return task == 0 ? mean->at : mean->work + (8u * task - 4u) * (uint32_t)channels;
-}
-
-// The map that the epilogue stores, or the part of it, float [pixels][channels], if each tile may be made there, at its
-// pixel, and need not be copied: nothing changes the tile after the last STORE, and no operand lies there. Else null.
-R2B_HOT_CODE float *r2b_epilogue_place(const r2b_epilogue *epilogue, uint8_t *arena);
-
-// 1 / (1 + exp(-x)), the function behind R2B_TILE_SIGMOID.
-R2B_HOT_CODE float r2b_sigmoid(float x);
-
-// Functions of one tile for R2B_TILE_CALL, see r2b_math.h for their errors. The softmax is over the channels.
-R2B_HOT_CODE void r2b_call_abs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_ceil(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_elu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_exp(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_floor(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_gelu(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_hardswish(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
-                                     int32_t channels);
-R2B_HOT_CODE void r2b_call_log(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_reciprocal(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
-                                      int32_t channels);
-R2B_HOT_CODE void r2b_call_round(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_softplus(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
-                                    int32_t channels);
-R2B_HOT_CODE void r2b_call_sqrt(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_tanh(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_softmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_logsoftmax(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile,
-                                      int32_t channels);
-
-// t = b[k][c], k the thresholds of channel c that are <= t; a: [count][channels], ascending; b: [count + 1][channels].
-R2B_HOT_CODE void r2b_call_stairs(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-
-// Functions of a tile and an operand; rsub and rdiv are operand - t and operand / t.
-R2B_HOT_CODE void r2b_call_add(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_sub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_rsub(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_mul(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_div(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_rdiv(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_max(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-R2B_HOT_CODE void r2b_call_min(const r2b_tile_op *op, uint8_t *arena, int32_t pixel, float *tile, int32_t channels);
-
-// ---- windows -------------------------------------------------------------------------------------------------------
-
-// A window that slides over a map. Output pixel (y, x) reads input pixels
-// (y * stride_y - pad_top + ky * dilation_y, x * stride_x - pad_left + kx * dilation_x).
-typedef struct {
-    int32_t in_height;
-    int32_t in_width;
-    int32_t in_channels;
-    int32_t out_height;
-    int32_t out_width;
-    int32_t out_channels;
-    int32_t kernel_y;
-    int32_t kernel_x;
-    int32_t stride_y;
-    int32_t stride_x;
-    int32_t dilation_y;
-    int32_t dilation_x;
-    int32_t pad_top;
-    int32_t pad_left;
-} r2b_window;
-
-// The taps first <= k < last of one axis whose inputs origin + k * dilation lie in 0..size - 1.
-typedef struct {
-    int32_t first;
-    int32_t last;
-} r2b_taps;
-
-static inline r2b_taps r2b_taps_inside(int32_t origin, int32_t size, int32_t kernel, int32_t dilation) {
-    r2b_taps taps = {0, 0};
-    if (origin < 0) taps.first = (dilation - 1 - origin) / dilation;
-    if (origin < size) taps.last = (size - origin + dilation - 1) / dilation;
-    if (taps.last > kernel) taps.last = kernel;
-    if (taps.first > taps.last) taps.first = taps.last;
-    return taps;
-}
-
-// How many sums a loop carries at once: what GCC 12 keeps in registers, 32 where they are vectors (16 it unrolls too
-// early and takes apart), 8 on a Cortex-M.
-#ifdef __thumb__
-enum { R2B_SUMS = 8 };
-#else
-enum { R2B_SUMS = 32 };
-#endif
-
-// a * b + sum, rounded once where the machine has the instruction (half the instructions), else twice.
-static inline float r2b_multiply_add(float a, float b, float sum) {
-#if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
-    return __builtin_fmaf(a, b, sum);
-#else
-    return a * b + sum;
-#endif
-}
-
-// ---- tasks ---------------------------------------------------------------------------------------------------------
-
-// Runs task(context, i) for each i < count, by `parallel` where there is one. Not to be called by a task.
-static inline void r2b_for_all(const r2b_parallel *parallel, r2b_task task, void *context, uint32_t count) {
-    if (parallel != NULL && count > 1) {
-        parallel->run(parallel->pool, task, context, count);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) task(context, i);
-}
-
-// The first of a task's share of `all` rows or the like; it ends where the next task's begins. Shares differ by 1 at
-// most, the first ones are larger.
-static inline int32_t r2b_share(int32_t all, int32_t tasks, int32_t task) {
-    const int32_t rest = all % tasks;
-    return all / tasks * task + (task < rest ? task : rest);
-}
-
-// ---- rows ----------------------------------------------------------------------------------------------------------
-
-// The output rows of a kernel that one call computes: what its window and its epilogue are then. A kernel that can be
-// called so has a window and an input, and does all that it does to its output by the epilogue's functions.
-typedef struct {
-    uint32_t input;      // arena offset of the first row that it reads
-    int32_t in_height;   // rows that it reads, or that lie between them
-    int32_t out_height;  // rows that it computes
-    int32_t pad_top;     // of these, 0 or more
-    int32_t skipped;     // rows of the whole input before `input`
-    int32_t first;       // of its epilogue
-    uint8_t more;        //
-    uint8_t begun;       //
-    uint16_t task;       // of its epilogue; its workspace is the task's own
-} r2b_part;
-
-typedef void (*r2b_part_run)(const r2b_part *part, uint8_t *arena, const r2b_parallel *parallel);
-
-typedef struct {
-    r2b_window window;   // over the whole input
-    uint32_t input;      //
-    uint32_t input_row;  // bytes of a row of it
-    int32_t tasks;
-} r2b_parts;
-
-// Runs a kernel in tasks, each of which computes its share of the rows. r2b_epilogue_join remains to be called. Each
-// window has rows inside of the map, and there are no fewer rows than tasks.
-R2B_HOT_CODE void r2b_in_parts(const r2b_parts *parts, r2b_part_run run, uint8_t *arena, const r2b_parallel *parallel);
-
-typedef struct {
-    r2b_window maker;     // over the maker's whole input
-    r2b_window reader;    // over the maker's whole output, which is NHWC
-    uint32_t input;       // the maker's
-    uint32_t input_row;   // bytes of a row of it
-    uint32_t buffer;      // of the rows that are there together, for each task
-    uint32_t buffer_row;  // bytes of a row of it
-    int32_t rows;         // of a task's buffer
-    int32_t at_once;      // the maker makes its rows by so many, the last of the map aside
-    int32_t tasks;        // each has its share of the reader's rows
-} r2b_rows;
-
-// Runs two kernels so that the map between them is never whole in memory: for each row of the reader, first the maker
-// for the rows that the buffer lacks. The maker's epilogue stores in the buffer and does nothing that depends on the
-// pixel. Each window of both has rows inside of the map. With more than one task r2b_epilogue_join remains to be
-// called.
-R2B_HOT_CODE void r2b_by_rows(const r2b_rows *rows, r2b_part_run make, r2b_part_run read, uint8_t *arena,
-                              const r2b_parallel *parallel);
 
 // ---- kernels -------------------------------------------------------------------------------------------------------
 
@@ -276,7 +41,7 @@ R2B_HOT_CODE void r2b_bconv_portable(const r2b_bconv *layer, const r2b_epilogue 
 R2B_HOT_CODE void r2b_bconv_csa(const r2b_bconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);
 
-// The same on BITS128, with groups = 1 and at most 65534 taps. A block is 8 output channels, whose weights for 16 bytes
+// The same on BITS128, with groups = 1 and at most 65532 taps. A block is 8 output channels, whose weights for 16 bytes
 // of input are 16 bytes each; or where there are at most 64 input channels 16, with 8 bytes each, or with 4 where there
 // are at most 32. Weights are inverted: bit 1 stands for +1, 0 for -1 and for what is padded.
 //
@@ -291,9 +56,9 @@ typedef struct {
     const uint32_t *border;   // uint16_t [kernel_y][kernel_x][blocks][output channels of a block]: equal bits of a
                               // tap that holds pad_value; null where that is 0
     uint32_t input;           // BITS128
-    uint32_t work;  // int16_t [row_tasks][blocks][7][output channels of a block]; for each 8 output channels 144
-                    // bytes, or 32 for each of row_tasks where that is more; int16_t [tasks][out_width][8]; r2b_taps
-                    // [out_width]
+    uint32_t work;  // int16_t [row_tasks][blocks][7][output channels of a block]; for each 8 output channels 160
+                    // bytes, or 32 for each of row_tasks where that is more; int16_t [tasks][out_width,
+                    // or 7 where that is more][8]; r2b_taps [out_width]
 } r2b_bconv_blocks;
 
 R2B_HOT_CODE void r2b_bconv_neon(const r2b_bconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
@@ -345,9 +110,9 @@ typedef struct {
     r2b_window window;
     const uint32_t *weights;  // [ceil(out_channels / 32)][in_channels up to 16]: bit o is that of output o
     const uint32_t *starts;   // uint8_t [ceil(out_channels / 32)][8][4]: byte b of word j, of output 8 b + j, is what
-                             // the number of differing bits needs to reach 128 where the sign is -1; 0 beyond the last
-    uint32_t input;  // BITS32
-    uint32_t work;   // 2048 bytes for each 16 input channels
+                              // the number of differing bits needs to reach 128 where the sign is -1; 0 beyond the last
+    uint32_t input;           // BITS32
+    uint32_t work;            // 2048 bytes for each 16 input channels
 } r2b_bconv_1x1;
 
 R2B_HOT_CODE void r2b_bconv_1x1_c(const r2b_bconv_1x1 *layer, const r2b_epilogue *epilogue, uint8_t *arena,
@@ -422,8 +187,8 @@ R2B_HOT_CODE void r2b_fconv_neon(const r2b_fconv_blocks *layer, const r2b_epilog
 R2B_HOT_CODE void r2b_fconv_neon_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                       const r2b_parallel *parallel);
 // 3x3 or 7x7 with stride 2 and without dilation, at most 4 input channels, out_channels a multiple of 8, in other
-// arithmetic: r2b_fconv_winograd_neon.h has the order of `weights`, which are transformed already. With P = 7 points for
-// 7x7 and 5 for 3x3, T tiles of 4 columns, up to a multiple of 4, and K weights of an output channel, `work` is
+// arithmetic: r2b_fconv_winograd_neon.h has the order of `weights`, which are transformed already. With P = 7 points
+// for 7x7 and 5 for 3x3, T tiles of 4 columns, up to a multiple of 4, and K weights of an output channel, `work` is
 // float [2 * P - 1][2][in_channels][4 * T + 4], [K][T, at most 16], [tasks][5 * P + 14][64] and, where
 // r2b_epilogue_place gives null, [4][32][out_channels].
 R2B_HOT_CODE void r2b_fconv_winograd_neon(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
@@ -431,6 +196,12 @@ R2B_HOT_CODE void r2b_fconv_winograd_neon(const r2b_fconv_blocks *layer, const r
 // With any dilation.
 R2B_HOT_CODE void r2b_fconv_mve(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_mve_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_bytes_mve(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                      const r2b_parallel *parallel);
+R2B_HOT_CODE void r2b_fconv_bytes_mve_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                           const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_fconv_bytes_dsp(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                       const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_fconv_bytes_dsp_half(const r2b_fconv_blocks *layer, const r2b_epilogue *epilogue, uint8_t *arena,
@@ -450,9 +221,10 @@ typedef struct {
                             // many as the last window reads: up to 3 more than it covers; even
     const int8_t *weights;  // [ceil(out_channels / 4)][kernel_y][ceil(kernel_x * depth / 4)][4 output channels]
                             // [4 of kernel_x * depth], 0 where there are none; aligned to 4 bytes. r2b_qconv_dsp wants
-                            // the innermost four in the order 0, 2, 1, 3
-    float inverse;          // above 0
-    int32_t low;            // -255 to 0, and high - low = 255
+                            // the innermost four in the order 0, 2, 1, 3; r2b_qconv_mve: see there
+    const uint32_t *offsets;  // r2b_qconv_mve, else null: int32_t [output channels up to a multiple of 4]
+    float inverse;            // above 0
+    int32_t low;              // -255 to 0, and high - low = 255
     int32_t high;
     uint32_t input;  // NHWC, floats; NaN is taken for one of the ends
     uint32_t work;   // float [out_channels], rounded up to 16 bytes; then int16_t [kernel_y][row]
@@ -461,6 +233,11 @@ typedef struct {
 R2B_HOT_CODE void r2b_qconv_portable(const r2b_qconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                      const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_qconv_dsp(const r2b_qconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                const r2b_parallel *parallel);
+// Weights in runs of 16: [ceil(out_channels / 4)][kernel_y][ceil(kernel_x * depth / 16)][4 output channels][16].
+// offsets: (low + 128) * the sum of an output channel's weights. depth is in_channels; a row has as many bytes as the
+// last window reads, up to 15 more than it covers; work ends in int8_t [kernel_y][row].
+R2B_HOT_CODE void r2b_qconv_mve(const r2b_qconv *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);
 
 // y = weights x + bias on a vector.
@@ -483,6 +260,8 @@ R2B_HOT_CODE void r2b_dense_portable_half(const r2b_dense *layer, const r2b_epil
 // work of blocks * 8 floats.
 R2B_HOT_CODE void r2b_dense_mve(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);  // blocks of 4
+R2B_HOT_CODE void r2b_dense_mve_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
+                                     const r2b_parallel *parallel);
 R2B_HOT_CODE void r2b_dense_dsp(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,
                                 const r2b_parallel *parallel);  // needs an FPU, as does the next one
 R2B_HOT_CODE void r2b_dense_dsp_half(const r2b_dense *layer, const r2b_epilogue *epilogue, uint8_t *arena,

@@ -5,7 +5,7 @@
 //     LUT4_KERNEL  the function's name                   LUT4_PASS   see lut4_pass below
 //     LUT4_PIXELS  pixels of a vector, 16 or 32: P       LUT4_MERGE  optional, see r2b_lut4_merge.h
 //     LUT4_UNROLL  lookups of the pass's block, 8 n      LUT4_GROUPS optional, see r2b_lut4_table.h
-//     LUT4_ORIGIN  optional, see r2b_lut4_job            LUT4_CHANNEL optional, see r2b_lut4_driver.h
+//     LUT4_ORIGIN  optional, see r2b_lut4_job            LUT4_CHANNEL and others, optional: see r2b_lut4_driver.h
 //     LUT4_UNIT    optional, see r2b_lut4_epilogue.h     LUT4_FLOAT  optional: int32_t to float
 //
 // How it works. Popcounts of x ^ w cost about five operations for each word of x and each output channel. Here the work

@@ -50,52 +50,73 @@ typedef struct {
     r2b_part_run make;
     r2b_part_run read;
     uint8_t *arena;
-    const r2b_parallel *parallel;  // for the kernels
+    const r2b_parallel *parallel;  // for what a task does, null where there are several
 } pair_job;
+
+// Rows of the reader that can be read: from y on, out of the buffer at `at`, whose first row is row `begin` of the map.
+typedef struct {
+    const pair_job *job;
+    int32_t task;
+    int32_t first;  // of the task
+    int32_t y;
+    uint32_t at;
+    int32_t begin;
+} ready;
+
+R2B_HOT_CODE static void read_task(void *context, uint32_t index) {
+    const ready *const r = context;
+    const r2b_rows *const rows = r->job->rows;
+    const int32_t y = r->y + (int32_t)index;
+    r2b_part part = part_of(&rows->reader, y, y + 1);
+    part.input = r->at + (uint32_t)(part.skipped - r->begin) * rows->buffer_row;
+    part.first = y * rows->reader.out_width;
+    part.more = rows->tasks > 1 || rows->readers > 1 || y + 1 < rows->reader.out_height;
+    part.begun = y >= r->first + rows->readers;
+    part.task = (uint16_t)(rows->readers > 1 ? y % rows->readers : r->task);
+    r->job->read(&part, r->job->arena, rows->readers > 1 ? NULL : r->job->parallel);
+}
 
 // What is above a task's first row it makes itself, though the task before has made it as well.
 R2B_HOT_CODE static void pair_task(void *context, uint32_t index) {
     const pair_job *const job = context;
     const r2b_rows *const rows = job->rows;
     const r2b_window *const maker = &rows->maker;
-    const r2b_window *const reader = &rows->reader;
     const int32_t task = (int32_t)index;
-    const int32_t first = r2b_share(reader->out_height, rows->tasks, task);
-    const int32_t last = r2b_share(reader->out_height, rows->tasks, task + 1);
+    const int32_t last = r2b_share(rows->reader.out_height, rows->tasks, task + 1);
     const int32_t before = task * rows->rows;  // in the buffers of other tasks
-    const uint32_t at = rows->buffer + (uint32_t)before * rows->buffer_row;
-    uint8_t *const buffer = job->arena + at;
-    int32_t begin = 0;  // the buffer holds the rows begin..end - 1 of the map
-    int32_t end = 0;
+    ready r = {.job = job, .task = task, .first = r2b_share(rows->reader.out_height, rows->tasks, task)};
+    r.at = rows->buffer + (uint32_t)before * rows->buffer_row;
+    uint8_t *const buffer = job->arena + r.at;
+    int32_t end = 0;  // the buffer holds the rows r.begin..end - 1 of the map
 
-    for (int32_t y = first; y < last; y++) {
-        r2b_part part = part_of(reader, y, y + 1);
-        const int32_t top = part.skipped;
-        const int32_t bottom = top + part.in_height;
+    for (int32_t y = r.first; y < last;) {
+        const r2b_part next = part_of(&rows->reader, y, y + 1);
+        const int32_t top = next.skipped;
+        const int32_t bottom = top + next.in_height;
         if (end < bottom) {
             if (top < end) {
-                memmove(buffer, buffer + (uint32_t)(top - begin) * rows->buffer_row,
+                memmove(buffer, buffer + (uint32_t)(top - r.begin) * rows->buffer_row,
                         (size_t)(end - top) * rows->buffer_row);
             } else {
                 end = top;  // nobody reads the rows between
             }
-            begin = top;
+            r.begin = top;
             int32_t until = end + (bottom - end + rows->at_once - 1) / rows->at_once * rows->at_once;
             if (until > maker->out_height) until = maker->out_height;
             r2b_part made = part_of(maker, end, until);
             made.input = rows->input + (uint32_t)made.skipped * rows->input_row;
-            made.first = (before + end - begin) * maker->out_width;
+            made.first = (before + end - r.begin) * maker->out_width;
             made.more = 1;
             made.task = (uint16_t)task;
             job->make(&made, job->arena, job->parallel);
             end = until;
         }
-        part.input = at + (uint32_t)(top - begin) * rows->buffer_row;
-        part.first = y * reader->out_width;
-        part.more = rows->tasks > 1 || y + 1 < reader->out_height;
-        part.begun = y > first;
-        part.task = (uint16_t)task;
-        job->read(&part, job->arena, job->parallel);
+        r.y = y++;
+        for (; y < last && y - r.y < rows->readers; y++) {
+            const r2b_part more = part_of(&rows->reader, y, y + 1);
+            if (more.skipped + more.in_height > end) break;
+        }
+        r2b_for_all(job->parallel, read_task, &r, (uint32_t)(y - r.y));
     }
 }
 

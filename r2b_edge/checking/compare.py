@@ -22,7 +22,16 @@ import numpy as np
 
 from r2b_edge.checking.reference import Reference, affine_of
 from r2b_edge.graph.graph import Array, Graph, Node, Tensor
-from r2b_edge.ops import BinaryMaxPool, ChannelAffine, Op, QuantConv, Staircase, Step
+from r2b_edge.ops import (
+    AvgPool,
+    BinaryMaxPool,
+    ChannelAffine,
+    MaxPool,
+    Op,
+    QuantConv,
+    Staircase,
+    Step,
+)
 from r2b_edge.ops.base import per_channel
 from r2b_edge.ops.integers import quantise
 
@@ -231,7 +240,7 @@ class Comparer:
             bound = np.maximum(bound, self._passed_on(tally, onnx_values) * np.abs(scale))
         wrong = ~(error <= bound)
         for node in tally.stairs:
-            near = self._near(node, onnx_values, sample)
+            near = self._pooled(self._near(node, onnx_values, sample), node, tensor.name)
             if near.ndim > wrong.ndim:  # a mean over the map
                 near = near.any(axis=(2, 3))
             near = near & np.isfinite(error)  # a NaN is on no stair
@@ -241,6 +250,19 @@ class Comparer:
         tally.wrong += int(wrong.sum())
         worst = float(error.max(initial=0.0)) if np.isfinite(error).all() else np.inf
         tally.max_abs_error = max(tally.max_abs_error, worst)
+
+    def _pooled(self, near: Array, stairs: Node, name: str) -> Array:
+        """Where a window of the pools between a Staircase and `name`, in one step, holds one that is near."""
+        pools: list[MaxPool | AvgPool] = []
+        while (node := self._producers.get(name)) is not None and node is not stairs:
+            if isinstance(node.op, MaxPool | AvgPool):
+                pools.insert(0, node.op)
+            name = node.inputs[0]
+        if node is None:  # by way of another input: no pool is between
+            return near
+        for pool in pools:
+            near = MaxPool(pool.window).reference(near.astype(np.float32)) > 0
+        return near
 
     def _largest(self, tensor: Tensor, value: Array, sample: dict[str, Array] | None) -> float:
         least = 0.0 if sample is None else largest(self.reference.value(tensor, sample))

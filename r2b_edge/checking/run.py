@@ -79,9 +79,10 @@ def check(
             "export again",
         )
     board = targets.load(old.target)
-    if not 1 <= threads <= MOST_THREADS or (threads > 1 and board.os == "none"):
-        most = 1 if board.os == "none" else MOST_THREADS
-        raise InputError(f"{threads} threads on {board.name}", f"take 1 to {most}")
+    if threads > 1 and board.os == "none":
+        raise InputError(f"{board.name} runs one thread, not {threads}", "leave --threads out")
+    if not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"a program runs 1 to {MOST_THREADS} threads, not {threads}")
     storage = Storage.of(old)
     graph = graph_of(out / "model.onnx", str(old.options.get("name", "")), storage)
     program = program_of(

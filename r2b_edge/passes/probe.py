@@ -314,8 +314,8 @@ def _intervals(
 def _kinks_of(cone: Cone, which: NDArray[np.int64], points: Points) -> Array:
     """Kink function which[r] at points[..., r, :], for each row r."""
     flat = points.reshape(-1, points.shape[-1])
-    kinks = np.stack(cone.kinks(cone.evaluate(flat))).reshape(-1, *points.shape)
-    return np.stack([kinks[k, ..., r, :] for r, k in enumerate(which)], axis=-2)
+    kinks = [kink.reshape(points.shape) for kink in cone.kinks(cone.evaluate(flat))]
+    return np.stack([kinks[k][..., r, :] for r, k in enumerate(which)], axis=-2)
 
 
 def _bisected(cone: Cone, rows: list[tuple[int, Keys, Keys, Array]]) -> list[Points]:

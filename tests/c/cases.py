@@ -34,8 +34,9 @@ from r2b_edge.ops.binary import PIXEL
 from r2b_edge.ops.integers import EXACT_INTEGERS, largest_sum
 
 from .drawing import fan_in, groups_of, size, stairs, step, stored, window
-from .epilogues import epilogue, lut4_units, signs_epilogue, unit_epilogue
+from .epilogues import epilogue, lut4_units, read_signs, signs_epilogue, unit_epilogue
 from .harness import Builder
+from .pairs import lut4_pairs
 
 LAYERS_A_KERNEL = 24
 
@@ -56,7 +57,8 @@ def binary_conv(b: Builder) -> str:
 def block_conv(b: Builder) -> str:
     """No groups, wide maps and many channels: for kernels that work on tiles of pixels and blocks of channels.
 
-    Half of the windows are 3x3 with stride 1 or 2, most of them on maps that fill tiles of 7; the others are random.
+    Half of the windows are 3x3 with stride 1 or 2, most of them on maps that fill tiles of 7; the others are random or
+    a single pixel.
     """
     channels = int(b.rng.choice([8, 31, 40, 48, 64, 64, 66, 128, 160, 256]))
     if b.rng.random() < 0.05:
@@ -71,6 +73,8 @@ def block_conv(b: Builder) -> str:
         if b.rng.random() < 0.7:
             pads = (1, 1, 1, 1)
         w = Window((3, 3), (stride, stride), pads)
+    elif b.rng.random() < 0.3:
+        w = PIXEL
     else:
         w = window(b, height, width)
     bits = b.add(step(b, channels), b.input(1, channels, height, width))
@@ -120,33 +124,10 @@ def pointwise_conv(b: Builder) -> str:
     channels = int(b.rng.choice([16, 32, 64, int(b.rng.integers(1, 65))]))
     outputs = int(b.rng.choice([32, 64, int(b.rng.integers(1, 100))]))
     height, width = size(b)
-    w = Window((1, 1), tuple(int(n) for n in b.rng.integers(1, 3, size=2)))
+    w = Window((1, 1), (int(b.rng.integers(1, 3)), int(b.rng.integers(1, 3))))
     bits = b.add(step(b, channels), b.input(1, channels, height, width))
     pad_value = int(b.rng.choice([-1, 0, 1]))
     return b.add(BinaryConv(b.signs(outputs, channels, 1, 1), w, pad_value), bits)
-
-
-def lut4_pairs(b: Builder) -> str:
-    """Three rows at stride 1 for pairs of vectors of 32 pixels: maps of one row and of several in a vector, runs that
-    begin with 1 to 8 groups of channels and have up to 21, kernel columns up to 8 pixels away, shapes that a vector at
-    a time does faster."""
-    channels = int(
-        b.rng.choice([32, 64, 128, int(b.rng.integers(1, 90)), int(b.rng.integers(1, 240))])
-    )
-    outputs = int(b.rng.choice([8, 32, int(b.rng.integers(1, 44))]))
-    height = int(b.rng.integers(1, 12))
-    width = int(b.rng.choice([4, 8, 16, 32, int(b.rng.integers(1, 33))]))
-    pads = (1, 1, 1, 1)
-    kernel_x, dilation_x = 3, 1
-    if b.rng.random() < 0.4:
-        kernel_x, dilation_x = int(b.rng.integers(1, 6)), int(b.rng.integers(1, 3))
-        reach = (kernel_x - 1) * dilation_x  # the output is as wide as the map, or narrower
-        left = int(b.rng.integers(max(0, reach - width + 1), reach + 1))
-        pads = (int(b.rng.integers(1, 3)), left, int(b.rng.integers(1, 3)), reach - left)
-    w = Window((3, kernel_x), (1, 1), pads, (1, dilation_x))
-    bits = b.add(step(b, channels), b.input(1, channels, height, width))
-    weight = b.signs(outputs, channels, *w.kernel)
-    return b.add(BinaryConv(weight, w, int(b.rng.choice([-1, 0, 0, 1]))), bits)
 
 
 def any_conv(b: Builder) -> str:
@@ -166,20 +147,22 @@ def repacked(b: Builder, convs: int = 1, pools: int = 2) -> str:
     return value
 
 
-def float_conv(b: Builder, grouped: bool = True, halves: bool = True) -> str:
+def float_conv(b: Builder, grouped: bool = True) -> str:
     groups, channels, outputs = groups_of(b)
     if not grouped:
         groups, channels, outputs = 1, channels // groups, outputs // groups
     height, width = size(b)
     w = window(b, height, width)
-    weight, half = stored(b, fan_in(b.floats(outputs, channels // groups, *w.kernel)), halves)
+    weight, half = stored(b, fan_in(b.floats(outputs, channels // groups, *w.kernel)))
     conv = FloatConv(weight, b.floats(outputs), w, groups, half=half)
     return b.add(conv, b.input(1, channels, height, width))
 
 
-def bytes_conv(b: Builder) -> str:
+def bytes_conv(b: Builder, grouped: bool = True) -> str:
     """A convolution of bytes, with an affine map between them or none."""
     groups, channels, outputs = groups_of(b)
+    if not grouped:
+        groups, channels, outputs = 1, channels // groups, outputs // groups
     height, width = size(b)
     w = window(b, height, width)
     x = b.input(1, channels, height, width, uint8=True)
@@ -205,7 +188,7 @@ def float_blocks(b: Builder, uint8: bool = False) -> str:
     """No groups, a row of taps in one run: for kernels that work on groups of pixels and blocks of 8 channels.
 
     Maps that are narrower than a line of 32 pixels and wider, runs of 1 to 3 floats beside four, windows that are
-    beyond the map in part and as a whole.
+    beyond the map in part and as a whole. Some are single pixels, whose rows follow each other without a gap.
     """
     channels = int(b.rng.choice([1, 2, 3, 4, 8, int(b.rng.integers(1, 40))]))
     outputs = int(b.rng.choice(FEW_SPARE))
@@ -213,6 +196,7 @@ def float_blocks(b: Builder, uint8: bool = False) -> str:
     w = window(b, height, width)
     while w.dilations[1] != 1 and w.kernel[1] != 1:
         w = window(b, height, width)
+    w = PIXEL if b.rng.random() < 0.15 else w
     weight, half = stored(b, fan_in(b.floats(outputs, channels, *w.kernel)))
     x = b.input(1, channels, height, width, uint8=uint8)
     if uint8:
@@ -222,7 +206,7 @@ def float_blocks(b: Builder, uint8: bool = False) -> str:
 
 
 def winograd_conv(b: Builder) -> str:
-    """7x7 and 3x3 with stride 2, on maps whose rows and columns leave tiles and groups of tiles half full or fill them.
+    """7x7 and 3x3 with stride 2, on maps that fill tiles and groups of tiles, or leave them half full.
 
     Some maps are so small that no tile lies inside of their border; pads differ from side to side.
     """
@@ -260,9 +244,9 @@ def quant_conv(b: Builder) -> str:
     return b.add(ChannelAffine(scale.astype(np.float32), b.floats(outputs)), sums)
 
 
-def dense(b: Builder, halves: bool = True) -> str:
+def dense(b: Builder) -> str:
     inputs, outputs = (int(n) for n in b.rng.integers(1, 140, size=2))
-    weight, half = stored(b, fan_in(b.floats(outputs, inputs)), halves)
+    weight, half = stored(b, fan_in(b.floats(outputs, inputs)))
     return b.add(Dense(weight, b.floats(outputs), half), b.input(1, inputs))
 
 
@@ -412,8 +396,8 @@ KERNEL_LAYERS: dict[str, Callable[[Builder], str]] = {
     "bconv_lut4_v6m": lut4_conv,
     "bconv_lut4_mve": functools.partial(lut4_conv, does=(lut4_mve.Lut4Mve(),)),
     "bconv_lut4_pair_mve": lut4_pairs,
-    "fconv_mve": functools.partial(float_conv, grouped=False, halves=False),
-    "dense_mve": functools.partial(dense, halves=False),
+    "fconv_mve": functools.partial(float_conv, grouped=False),
+    "fconv_bytes_mve": functools.partial(bytes_conv, grouped=False),
     "bconv_lut4_c": lut4_conv,
     "bconv_lut4_c32": lut4_conv,
     "bconv_csa": any_conv,
@@ -435,7 +419,7 @@ def layers(kernel: Kernel, seed: int) -> Graph:
     """A graph of independent random layers of a kernel's op."""
     b = Builder(seed)
     outputs: list[str] = []
-    others = {"neon": [unit_epilogue], "lut4": [unit_epilogue, signs_epilogue]}
+    others = {"neon": [unit_epilogue, read_signs], "lut4": [unit_epilogue, signs_epilogue]}
     epilogues = [epilogue, *next((e for k, e in others.items() if f"bconv_{k}" in kernel.name), ())]
     if "bconv_1x1" in kernel.name:
         epilogues = [functools.partial(signs_epilogue, bends_twice=False)]
@@ -447,5 +431,5 @@ def layers(kernel: Kernel, seed: int) -> Graph:
     return b.done(*dict.fromkeys([*b.graph.outputs, *outputs]))
 
 
-BLOCK_SEEDS = {"bconv_neon_a": 201, "bconv_neon_b": 202, "bconv_neon_c": 203}
-"""Further layers of bconv_neon, which has 20 loops: by the program's name."""
+BLOCK_SEEDS = {"bconv_neon_a": 201, "bconv_neon_b": 202, "bconv_neon_c": 216}
+"""Further layers of bconv_neon, which has 37 loops: by the program's name."""

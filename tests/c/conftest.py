@@ -14,7 +14,7 @@ from r2b_edge.graph.graph import Graph
 
 from .cases import BLOCK_SEEDS, layers
 from .edges import CORTEX_M, GRAIN, at_edges
-from .harness import HERE, TOOLCHAINS, Models, Target, Toolchain
+from .harness import TOOLCHAINS, Models, Target, Toolchain
 from .joined import BY_ROWS, rows
 from .nets import NETS, OTHER_NETS
 from .watch import GUARD
@@ -29,14 +29,6 @@ def target_of(family: str) -> Target:
     """A target that prefers these kernels, and that has threads if its like runs Linux."""
     cores = CORES if family in ("portable", "neon", "mcu") else 1
     return Target(families=tuple(dict.fromkeys([family, "portable"])), cores=cores)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses the programs is one group: see tests/conftest.py."""
-    for item in items:
-        if item.path.is_relative_to(HERE) and "programs" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("programs in C"))
 
 
 def _program_of(kernel: Kernel, name: str = "", seed: int = 0) -> tuple[Graph, Program]:

@@ -60,9 +60,9 @@ def fan_in(weight: Array) -> Array:
     return (weight / np.sqrt(weight[0].size)).astype(np.float32)
 
 
-def stored(b: Builder, weight: Array, halves: bool = True) -> tuple[Array, bool]:
+def stored(b: Builder, weight: Array) -> tuple[Array, bool]:
     """The weights, in every other layer rounded to halves, some of them subnormal; and whether they are."""
-    if not halves or b.rng.random() < 0.5:
+    if b.rng.random() < 0.5:
         return weight, False
     small = np.where(b.rng.random(weight.shape) < 0.05, np.float32(1e-4), np.float32(1))
     return (weight * small).astype(np.float16).astype(np.float32), True

@@ -177,6 +177,13 @@ def signs_epilogue(b: Builder, value: str, bends_twice: bool = True) -> list[str
     return [b.add(step(b, channels), value)]
 
 
+def read_signs(b: Builder, value: str) -> list[str]:
+    """The same with a reader, which decides their layout."""
+    (bits,) = signs_epilogue(b, value)
+    channels = b.graph.type(value).channels
+    return [b.add(BinaryConv(b.signs(1, channels, 1, 1), Window((1, 1))), bits)]
+
+
 def same_everywhere(b: Builder, value: str) -> str:
     """Elementwise nodes that do the same at all pixels."""
     channels = b.graph.type(value).channels

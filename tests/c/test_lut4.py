@@ -140,6 +140,58 @@ def test_tables_are_made_where_they_pay() -> None:
     assert "lut4" not in kernel_for(256, 64, 1, "stm32f405", kernel=1)  # one pixel of 16
 
 
+@pytest.mark.parametrize(
+    ("channels", "outputs", "size", "kernel"),
+    [
+        (16, 64, 16, "bconv_1x1_dsp"), (64, 64, 7, "bconv_1x1_dsp"), (65, 64, 16, "bconv_lut4_dsp"),
+        (64, 64, 1, "bconv_csa"),
+    ],
+)  # fmt: skip
+def test_signs_of_single_pixels_come_from_tables_of_weights(
+    channels: int, outputs: int, size: int, kernel: str
+) -> None:
+    """On few input channels, and not on few pixels: the tables cost the same for one as for many."""
+    b = Builder(8)
+    value = conv(b, channels, outputs, size, Window((1, 1)))
+    reader = BinaryConv(b.signs(8, outputs, 1, 1), Window((1, 1)))
+    graph = b.done(b.add(reader, b.add(step(b, outputs), value)))
+    program = build_program(graph, targets.load("stm32f405"), "t", {})
+    assert next(s.kernel for s in program.steps if s.kernel.startswith("bconv")) == kernel
+
+
+def test_sums_of_single_pixels_do_not() -> None:
+    assert kernel_for(32, 64, 16, "stm32f405", kernel=1) == "bconv_lut4_dsp"
+
+
+def test_two_vectors_at_a_time_where_there_are_two() -> None:
+    """Three rows at stride 1; on 4x4 maps one vector has all rows, and a second one would be empty."""
+    assert kernel_for(64, 64, 16, "corstone-300") == "bconv_lut4_pair_mve"
+    assert kernel_for(64, 64, 4, "corstone-300") == "bconv_lut4_mve"
+    assert kernel_for(64, 64, 40, "corstone-300") == "bconv_lut4_mve"
+    assert kernel_for(64, 64, 16, "corstone-300", kernel=5) == "bconv_lut4_mve"
+
+
+def test_layers_reach_every_way_through_the_assembly_of_pairs(programs: Programs) -> None:
+    """Rows in a vector, groups that the first block lacks, runs of a column, shifts with either border."""
+    graph = programs["bconv_lut4_pair_mve"][0]
+    seen = set()
+    for node in graph.nodes:
+        if isinstance(node.op, BinaryConv):
+            g = lut4.geometry(node.op, graph.type(node.inputs[0]), graph.type(node.output), 32)
+            seen |= {("rows", g.rows), ("lacks", -g.groups % 8), ("in one run", g.groups <= 21)}
+            shifts = {max(-2, min(shift, 2)) for shift in g.shifts}
+            seen |= {("shift", shift, node.op.pad_value != 0) for shift in shifts}
+    assert seen >= {
+        ("rows", 1),
+        ("rows", 2),
+        ("rows", 4),
+        ("in one run", True),
+        ("in one run", False),
+    }
+    assert seen >= {("lacks", n) for n in range(8)}
+    assert seen >= {("shift", d, border) for d in (-2, -1, 1, 2) for border in (False, True)}
+
+
 def test_a_skip_is_added_in_floats() -> None:
     b = Builder(7)
     value = b.add(Add(), conv(b, 32, 32), b.input(1, 32, 8, 8))

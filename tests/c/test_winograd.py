@@ -77,7 +77,7 @@ def filters(size: int) -> Array:
         wave = bell * np.cos(1.3 * (x * np.cos(angle) + y * np.sin(angle)))
         waves += [np.stack([wave, -0.5 * wave, 0.3 * wave])]
         waves += [waves[-1] - waves[-1].mean(axis=(1, 2), keepdims=True)]
-    return np.concatenate([noise, np.array(waves)]).astype(np.float32)
+    return np.asarray(np.concatenate([noise, np.array(waves)]), np.float32)
 
 
 def images() -> Iterator[Array]:
@@ -86,7 +86,7 @@ def images() -> Iterator[Array]:
     yield rng.normal(size=shape)
     yield np.full(shape, 2.1)
     smooth = np.cumsum(np.cumsum(rng.normal(size=shape), axis=2), axis=3)
-    yield (smooth - smooth.mean()) / smooth.std()
+    yield np.asarray((smooth - smooth.mean()) / smooth.std())
     yield rng.integers(0, 256, shape)
 
 

@@ -15,6 +15,9 @@ import onnx
 import pytest
 from cli_nets import contents, fault, run
 
+from r2b_edge import report, targets
+from r2b_edge.pipeline import Storage, graph_of, program_of
+
 Earlier = tuple[Path, Callable[[], None]]
 PRODUCED = {"c", "model.onnx", "model.tflite", "report.html", "report.json"}
 
@@ -43,6 +46,50 @@ def test_it_holds_what_the_contract_says(onnx_file: Path, tmp_path: Path) -> Non
     assert {path.name for path in out.iterdir()} == PRODUCED
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert stat.S_IMODE(out.stat().st_mode) == 0o750  # as the user's umask says
+
+
+def stem_net(path: Path) -> Path:
+    """A stem of 7x7 with stride 2 on 3 channels, and a binary convolution."""
+    random = np.random.default_rng(0)
+    weights = {
+        "stem": random.normal(size=(16, 3, 7, 7)).astype(np.float32),
+        "binary": random.choice(np.array([-1, 1], np.float32), (4, 16, 3, 3)),
+    }
+    stem = {"strides": [2, 2], "pads": [3, 3, 3, 3]}
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "stem"], ["map"], "stem", **stem),
+        onnx.helper.make_node("Sign", ["map"], ["bits"], "sign"),
+        onnx.helper.make_node("Conv", ["bits", "binary"], ["y"], "binary"),
+    ]
+    shapes = {"x": [1, 3, 64, 64], "y": [1, 4, 30, 30]}
+    value = {n: onnx.helper.make_tensor_value_info(n, 1, shape) for n, shape in shapes.items()}
+    constants = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = onnx.helper.make_graph(nodes, "net", [value["x"]], [value["y"]], constants)
+    opset = onnx.helper.make_opsetid("", 17)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    return path
+
+
+def test_float_sums_term_by_term(tmp_path: Path) -> None:
+    """What `check` makes of the report is what was exported; targets without another way are as they were."""
+    model = stem_net(tmp_path / "net.onnx")
+    kernels = []
+    for option in ((), ("--exact-float",)):
+        out = tmp_path / f"out{len(option)}"
+        result = run("export", model, "--target", "rpi4", "--out", out, *option)
+        assert result.exit_code == 0, result.stderr
+        made = report.read(out)
+        graph = graph_of(out / "model.onnx", "net", Storage.of(made))
+        exact = Storage.of(made).exact_float
+        program = program_of(graph, targets.load("rpi4"), "net", "", exact_float=exact)
+        assert exact == bool(option)
+        assert [step.kernel for step in made.steps] == [step.called for step in program.steps]
+        assert any("--exact-float" in note for note in made.notes) == (not option)
+        kernels.append(made.steps[0].kernel)
+    assert kernels == ["fconv_winograd_neon", "fconv_neon"]
+    board = targets.load("host")
+    host = {program_of(graph, board, "net", "", exact_float=exact).hash for exact in (False, True)}
+    assert len(host) == 1
 
 
 def test_float_layers_in_integers(onnx_file: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ UNARY = "src/r2b_call_unary.c"
 ROWS = "src/r2b_rows.c"
 MAP = "src/r2b_map_portable.c"
 MATH = "include/r2b_math.h"
-HEADER = "include/r2b_kernels.h"
+HEADER = "include/r2b_rows.h"
 QCONV = "src/r2b_qconv_portable.c"
 QCONV_ROWS = "src/r2b_qconv_rows.h"
 
@@ -34,12 +34,12 @@ _CAMERA = "camera"
 KERNELS = (
     Mutant(
         "rows not moved", _ROWS, ROWS,
-        "buffer + (uint32_t)(top - begin) * rows->buffer_row", "buffer", "Conv_0",
+        "buffer + (uint32_t)(top - r.begin) * rows->buffer_row", "buffer", "Conv_0",
         "the offset in a buffer of rows",
     ),
     Mutant(
         "new rows over those that are kept", _ROWS, ROWS,
-        "made.first = (before + end - begin) * maker->out_width", "made.first = before * maker->out_width", "Conv_0",
+        "made.first = (before + end - r.begin) * maker->out_width", "made.first = before * maker->out_width", "Conv_0",
         "where the next rows go in a buffer",
     ),
     Mutant(
@@ -49,7 +49,7 @@ KERNELS = (
     ),
     Mutant(
         "mean ended with each part", _ROWS, ROWS,
-        "part.more = rows->tasks > 1 || y + 1 < reader->out_height;", "part.more = 0;", "Conv_0",
+        "y + 1 < rows->reader.out_height;", "0;", "Conv_0",
         "a mean over a map that comes in parts",
     ),
     Mutant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planting import Mutant
 
-from r2b_edge.exporters.c import lut4
+from r2b_edge.exporters.c import lut4, pointwise
 
 _R2B, _INTEGERS = "real_to_binary_lut4", "integers_lut4"
 
@@ -73,5 +73,20 @@ LUT4 = (
         "threshold of the lanes off by one", _INTEGERS, lut4.starts,
         "-g.half - thresholds.limit", "-g.half - thresholds.limit + 1", "Conv_4",
         "< for <=, in integers",
+    ),
+    Mutant(
+        "threshold of a 1x1 window off by one", _INTEGERS, pointwise.starts,
+        "signs.limit.astype(np.int64) + 1", "signs.limit.astype(np.int64)", "Conv_9",
+        "< for <=, in bytes",
+    ),
+    Mutant(
+        "a pixel's last channels twice", _INTEGERS, "src/r2b_bconv_1x1.h",
+        "2 * halves)", "2 * halves - 2)", "Conv_9",
+        "steps between pixels that are not full words",
+    ),
+    Mutant(
+        "fourth entry of a table is the second", _INTEGERS, "src/r2b_bconv_1x1.h",
+        "high + change[0] + change[1];", "high + change[0];", "Conv_9",
+        "an entry that only some inputs look up",
     ),
 )  # fmt: skip

@@ -9,8 +9,13 @@ _NET = "vectors_mve"
 MVE = (
     Mutant(
         "a third entry not added to the upper nibbles", _NET, "src/r2b_lut4_mve.S",
-        "    vqdmlah.s8 q3, q0, r8\n", "", "Conv_4",
+        "    vqdmlah.s8 q3, q0, r8\n", "", "Conv_18",
         "half of the pixels of a vector",
+    ),
+    Mutant(
+        "a third entry not added for the second vector", _NET, "src/r2b_lut4_pair_mve.S",
+        "    vqdmlah.s8 q5, q1, r8\n", "", "Conv_4",
+        "half of the pixels of every other row",
     ),
     Mutant(
         "every column of a phase at stride 2", _NET, "src/r2b_lut4_mve_table.h",

@@ -25,7 +25,7 @@ TASKS = (
         "one sum too few",
     ),
     Mutant(
-        "rows that no task has", _R2B, "include/r2b_kernels.h",
+        "rows that no task has", _R2B, "include/r2b_rows.h",
         "(task < rest ? task : rest)", "(task < rest ? task : 0)", "AveragePool_28",
         "rows that do not divide by the number of tasks",
     ),

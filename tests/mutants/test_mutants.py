@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from _pytest.mark import ParameterSet
 from bench import Bench
 from in_c import KERNELS
 from in_generated import GENERATED
@@ -21,11 +20,6 @@ MUTANTS = (*KERNELS, *LUT4, *MVE, *TASKS, *GENERATED, *TO_C, *TO_TFLITE, *SHARED
 MINIMUM = 100
 
 
-def at(net: str, *values: object) -> ParameterSet:
-    """Values of a parameter; the tests of a network are one group, so that it is exported once."""
-    return pytest.param(*values, marks=pytest.mark.xdist_group(f"mutants of {net}"))
-
-
 def test_there_are_enough_and_all_differ() -> None:
     assert len(MUTANTS) >= MINIMUM
     assert max(Counter((m.name, m.executor) for m in MUTANTS).values()) == 1
@@ -33,8 +27,8 @@ def test_there_are_enough_and_all_differ() -> None:
 
 @pytest.mark.parametrize(
     ("net", "executor"),
-    [*(at(n, n, e) for n in NETS if n not in FAMILIES for e in ("graph", "tflite", "c")),
-     *(at(n, n, "c") for n in FAMILIES)],
+    [*((n, e) for n in NETS if n not in FAMILIES for e in ("graph", "tflite", "c")),
+     *((n, "c") for n in FAMILIES)],
 )  # fmt: skip
 def test_the_networks_are_exact_without_a_bug(
     net: str, executor: str, bench: Callable[[str], Bench], request: pytest.FixtureRequest
@@ -46,7 +40,7 @@ def test_the_networks_are_exact_without_a_bug(
 
 @pytest.mark.parametrize(
     "mutant",
-    [at(m.net, m) for m in MUTANTS],
+    MUTANTS,
     ids=lambda m: f"{m.executor}-{m.name}".replace(" ", "_"),
 )
 def test_a_bug_is_found(

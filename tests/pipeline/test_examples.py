@@ -20,6 +20,8 @@ from r2b_edge.report import ExecutorCheck, Report
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "cifar10"
 DIGITS = EXAMPLES.parent / "digits"
 SAMPLES = 24
+NoSlower = Callable[[Report, str], None]
+"""See conftest.py: instructions against the baselines."""
 
 
 @pytest.fixture
@@ -83,12 +85,23 @@ def assert_lifetimes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("file", "arena_limit", "saving"),
-    # NEON's rows of 128 bits hold up to 64 channels twice: 2 to 3 KB more than the portable layout's 84,480 and 46,464.
-    [("r2b_cifar10.pt2", 85 << 10, 13.0), ("r2b_cifar10_small.pt2", 49 << 10, 12.4)],
+    ("file", "arena_limit", "small_limit", "saving"),
+    # NEON's rows of 128 bits hold up to 64 channels twice: 2 to 3 KB more than the portable layout's. Each of a layer's
+    # four tasks has sums of its own: 4.5 and 2.3 KB.
+    [
+        ("r2b_cifar10.pt2", 86 << 10, 84 << 10, 13.0),
+        ("r2b_cifar10_small.pt2", 51 << 10, 48 << 10, 12.4),
+    ],
 )
 def test_trained_network(
-    file: str, arena_limit: int, saving: float, tmp_path: Path, require_lce: None, rpi4_tools: None
+    file: str,
+    arena_limit: int,
+    small_limit: int,
+    saving: float,
+    tmp_path: Path,
+    require_lce: None,
+    rpi4_tools: None,
+    no_slower: NoSlower,
 ) -> None:
     samples, labels = np.load(EXAMPLES / "samples.npy"), np.load(EXAMPLES / "labels.npy")
     assert samples.shape == (256, 3, 32, 32)
@@ -109,6 +122,7 @@ def test_trained_network(
 
     report = r2b_edge.check(out, samples=tmp_path / "x.npy", labels=tmp_path / "y.npy")
     assert_exact(report, SAMPLES, binary_layers=12, compared=R2B_CIFAR10)
+    no_slower(report, f"{Path(file).stem}-rpi4")
     assert report.check is not None
     c = report.check.executors.c
     assert isinstance(c, ExecutorCheck)
@@ -118,16 +132,20 @@ def test_trained_network(
         == _torch_accuracy(EXAMPLES / file, samples[:SAMPLES], labels[:SAMPLES])
     )
     assert_lifetimes(out / "model.onnx", samples[:1], TOOLCHAINS[0], tmp_path / "watched")
-    assert_small_arenas(out / "model.onnx", arena_limit - (1 << 10))
+    assert_small_arenas(out / "model.onnx", small_limit)
 
 
 def assert_small_arenas(onnx: Path, limit: int) -> None:
-    """On each family of Cortex-M, with bytes or floats as the input: at most 1.10 of what no plan can be below."""
+    """On each family of Cortex-M, with bytes or floats as the input: at most 1.10 of what no plan can be below.
+
+    The tables of two vectors of 32 pixels at a time, on the Cortex-M55, take up to 6 KB more.
+    """
     for storage in (Storage(), Storage(input_dtype="uint8")):
         graph = graph_of(onnx, "net", storage)
         for name in ("microbit", "stm32f100", "stm32f405", "corstone-300"):
             program = program_of(graph, targets.load(name), "net", "0" * 64)
-            assert program.arena_bytes <= min(limit, 1.10 * program.arena_bound_bytes), name
+            room = limit + (6 << 10 if name == "corstone-300" else 0)
+            assert program.arena_bytes <= min(room, 1.10 * program.arena_bound_bytes), name
 
 
 def _torch_accuracy(file: Path, samples: np.ndarray, labels: np.ndarray) -> float:
@@ -140,7 +158,7 @@ def _torch_accuracy(file: Path, samples: np.ndarray, labels: np.ndarray) -> floa
 
 @pytest.mark.slow
 def test_digits_on_the_smallest_boards(
-    tmp_path: Path, require_lce: None, require_tool: Callable[..., None]
+    tmp_path: Path, require_lce: None, require_tool: Callable[..., None], no_slower: NoSlower
 ) -> None:
     """Run on a Cortex-M0 with 16 KB of RAM, and on a Cortex-M3 with 8 KB."""
     require_tool("cmake", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
@@ -159,6 +177,7 @@ def test_digits_on_the_smallest_boards(
     assert memory.arena_bytes == memory.arena_bound_bytes
     report = r2b_edge.check(out, samples=tmp_path / "x.npy", labels=tmp_path / "y.npy")
     assert_exact(report, SAMPLES, binary_layers=8, compared=R2B_DIGITS)
+    no_slower(report, "r2b_digits-microbit")
     assert report.check is not None
     c = report.check.executors.c
     assert isinstance(c, ExecutorCheck)
@@ -172,7 +191,9 @@ def test_digits_on_the_smallest_boards(
 
 
 @pytest.mark.slow
-def test_imagenet_sized_network(tmp_path: Path, require_lce: None, rpi4_tools: None) -> None:
+def test_imagenet_sized_network(
+    tmp_path: Path, require_lce: None, rpi4_tools: None, no_slower: NoSlower
+) -> None:
     import torch
 
     from examples.nets import r2b_resnet18, randomize
@@ -196,6 +217,7 @@ def test_imagenet_sized_network(tmp_path: Path, require_lce: None, rpi4_tools: N
     one, four = checked.speed
     assert (one.threads, four.threads) == (1, 4)
     assert four.median < 0.3 * one.median
+    no_slower(checked, "r2b_resnet18-rpi4")
     assert checked.check is not None
     assert checked.check.effect is not None
     assert checked.check.effect.max_abs_error is not None

@@ -19,7 +19,7 @@ from r2b_edge.checking.compare import MAX_TIES, TOLERANCE, Tally
 from r2b_edge.checking.executor import Executor, ExecutorStep, GraphExecutor, Values
 from r2b_edge.checking.lce import LceExecutor
 from r2b_edge.checking.reference import Reference
-from r2b_edge.checking.verify import Verdict, Verifier
+from r2b_edge.checking.verify import Verifier
 from r2b_edge.errors import InputError, UnsupportedError
 from r2b_edge.exporters.c import Program
 from r2b_edge.exporters.c.split import WORTH
@@ -205,9 +205,7 @@ def _judge(job: _Job, name: str) -> bool:
             tied = tally.margin_ties > 0 and job.built.exact and not outcome.integers
             if wrong or tied or tally.zeros:
                 outcome.faults.append(f"{name}: {step.nodes}: {tally}")
-    outcome.faults += [
-        f"{name}: {f}" for f in verdict.faults if not _rounded(job, executor, f, verdict)
-    ]
+    outcome.faults += [f"{name}: {f}" for f in verdict.faults]
     return True
 
 
@@ -230,14 +228,6 @@ def _scale(job: _Job, step: ExecutorStep) -> float:
     tensors = [job.graph.tensors[name] for name in step.inputs]
     read = [job.reference.value(tensor, values) for values in job.values for tensor in tensors]
     return max(1.0, *(float(np.abs(v).max()) for v in read))
-
-
-def _rounded(job: _Job, executor: Executor, fault: str, verdict: Verdict) -> bool:
-    """Is it another top-1 without a different bit, among a few values that cancelled to next to nothing?"""
-    last = [step for step in executor.steps if set(step.outputs) & set(job.graph.outputs)]
-    few = all(math.prod(job.graph.type(name).shape) < FEW for name in job.graph.outputs)
-    near = verdict.max_abs_error <= TOLERANCE * max(_scale(job, step) for step in last)
-    return fault.endswith("and no bit differs") and few and near
 
 
 def _guarded(outcome: Outcome, name: str, work: Callable[[], T]) -> T | None:

@@ -36,6 +36,30 @@ def _rounding(kind: str) -> Function:
     return make
 
 
+def _softmax(kind: str) -> Function:
+    """Over the channels, at each place of a map."""
+
+    def make(m: Maker, b: spec.Activation, x: str) -> str:
+        m.rounds = True
+        return m.net.op(kind, m.net.op("Mul", x, m.shrunk(x)), axis=1)
+
+    return make
+
+
+def _choice(m: Maker, b: spec.Activation, x: str) -> str:
+    """A Where between values that are no steps: a line that bends, or, where nothing is rounded, jumps.
+
+    A jump passes rounding on as a different value; a bend does not.
+    """
+    at = m.along(m.x, m.offsets(1 if b.shared else m.x.channels))
+    scale = m.along(m.x, m.scales(1 if b.shared else m.x.channels))
+    holds = m.net.op("GreaterOrEqual", x, at)
+    if not m.rounds:
+        return m.net.op("Where", holds, m.net.op("Mul", x, scale), m.net.op("Sub", x, at))
+    bent = m.net.op("Add", m.net.op("Mul", m.net.op("Sub", x, at), scale), at)
+    return m.net.op("Where", holds, bent, x)
+
+
 def _plain(kind: str) -> Function:
     return lambda m, b, x: m.net.op(kind, x)
 
@@ -54,6 +78,9 @@ FUNCTIONS: dict[str, Function] = {
     "HardSigmoid": _rounding("HardSigmoid"),
     "HardSwish": _rounding("HardSwish"),
     "Softplus": _rounding("Softplus"),
+    "Softmax": _softmax("Softmax"),
+    "LogSoftmax": _softmax("LogSoftmax"),
+    "Choice": _choice,
 }
 
 

@@ -6,6 +6,7 @@ NaN before it, and every byte outside of its outputs and workspace must be as it
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import time
@@ -107,8 +108,11 @@ class Library:
             if kernel.family not in families
             for file in (kernel.source, *kernel.others)
         }
+        own = [kernel for kernel in REGISTRY if kernel.family in families]
+        assembly = {file for kernel in own for file in kernel.others if file.endswith(".S")}
         sources = [
             *(c for c in sorted(KERNELS.glob("*.c")) if c.name not in others),
+            *(KERNELS / name for name in sorted(assembly)),
             HARNESS,
             POOL / "pool_linux.c",
         ]
@@ -119,34 +123,30 @@ class Library:
     def link(self, programs: Sequence[Program], folder: Path) -> Path:
         """One executable with all programs, whose places in it are their order."""
         folder.mkdir()
-        units = []
         target = targets.load(self.machine.target)
+        units = []
         for program in programs:
             for path, content in render(program, target):
-                if path.startswith("model/"):
+                if path.endswith(".h") and path.startswith("model/"):
                     (folder / Path(path).name).write_bytes(content)
-            # One unit a program: a compiler takes longer to start than to read one.
-            unit = folder / f"unit_{program.name}.c"
-            unit.write_text(f'#include "{program.name}.c"\n#include "{program.name}_weights.c"\n')
-            units.append(unit)
-        names = [f"r2b_{p.name}_model" for p in programs]
-        table = folder / "table.c"
-        table.write_text(
-            '#include "r2b.h"\n'
-            + "".join(f"extern const r2b_model {n};\n" for n in names)
-            + "extern const r2b_model *const test_models[];\nextern const uint32_t test_model_count;\n"
-            + f"const r2b_model *const test_models[] = {{{', '.join('&' + n for n in names)}}};\n"
-            + f"const uint32_t test_model_count = {len(names)};\n"
+                elif path.startswith("model/"):
+                    units.append(_with_prefix(program.name, content.decode()))
+        names = [f"r2b_{program.name}_model" for program in programs]
+        table = (
+            "extern const r2b_model *const test_models[];\nextern const uint32_t test_model_count;\n"
+            f"const r2b_model *const test_models[] = {{{', '.join('&' + n for n in names)}}};\n"
+            f"const uint32_t test_model_count = {len(names)};\n"
         )
+        # One file: a compiler takes longer to start than to read a program.
+        (folder / "models.c").write_text("\n".join([*units, table]))
         machine = self.machine
         flags = [*FLAGS, *machine.model_flags, f"-I{KERNELS}", "-I."]
-        _run([machine.compiler, *flags, "-c", *(u.name for u in [*units, table])], folder)
-        objects = [f"{u.stem}.o" for u in [*units, table]]
+        _run([machine.compiler, *flags, "-c", "models.c"], folder)
         _run(
             [
                 machine.compiler,
                 *machine.link_flags,
-                *objects,
+                "models.o",
                 *self.linked,
                 "-o",
                 "program",
@@ -156,6 +156,12 @@ class Library:
             folder,
         )
         return folder / "program"
+
+
+def _with_prefix(prefix: str, text: str) -> str:
+    """A generated file whose static names begin with a prefix, so that it can stand in one file with others."""
+    names = re.findall(r"^static [\w *]*?(\w+)[\[(]", text, re.MULTILINE)
+    return re.sub(rf"(?<![.\w])({'|'.join(names)})\b", rf"{prefix}_\1", text) if names else text
 
 
 def _run(argv: Sequence[str], folder: Path) -> None:

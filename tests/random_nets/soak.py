@@ -1,7 +1,7 @@
 """Compares random networks for as long as wanted: python -m tests.random_nets.soak --minutes 10 [--jobs 2] [--seed N].
 
-A network that fails is shrunk, kept in cases/ and from then on compared by the tests. Ctrl-C ends it at any time; what
-was found until then is kept.
+A network that fails is shrunk, kept in cases/ and from then on compared by the tests. Ctrl-C and SIGTERM end it at any
+time; what was found until then is kept.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -102,6 +103,8 @@ def main() -> int:
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
     print(f"seed {seed}", flush=True)
 
+    # SIGTERM would leave the workers behind, and their tallies untold.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = time.monotonic()
     until = start + 60 * options.minutes
     tallies = Tallies()

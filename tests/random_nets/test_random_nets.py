@@ -25,7 +25,6 @@ from .draw import draw
 from .programs import MACHINES
 from .shrink import BATCH, candidates, shrink
 
-pytestmark = pytest.mark.xdist_group("random networks")
 SEED = 20
 COUNT = 240
 LEAST_STREAMS = 10

@@ -69,7 +69,8 @@ def test_drivers_that_no_emulated_board_has(
     config = jinja2.Template(template, undefined=jinja2.StrictUndefined)
     board = targets.load("stm32h743").board
     (tmp_path / "board_config.h").write_text(config.render(board=board))
-    folders = [f"-I{folder}" for folder in (tmp_path, TEMPLATES / "boards", TEMPLATES / "project")]
+    places = (tmp_path, *(TEMPLATES / name for name in ("boards", "project", "kernels")))
+    folders = [f"-I{place}" for place in places]
     build = ["gcc", "-std=c11", "-O1", "-Wall", "-Werror", *folders, "-o", tmp_path / "program"]
     subprocess.run([*build, HERE / "registers.c"], check=True)
     said = subprocess.run([tmp_path / "program"], check=True, capture_output=True, text=True)

@@ -31,6 +31,7 @@ CORTEX_M0 = Toolchain(
         *("-semihosting-config", "enable=on", "-kernel"),
     ),
     sources=(HERE / "cortex_m.c",),
+    has_threads=False,
 )  # fmt: skip
 
 
