@@ -13,11 +13,11 @@ import torch
 from examples.nets import r2b_resnet18, randomize
 from r2b_edge import save
 
-SHARE = 1.5
-"""What all processes together may take, of the CPU time that PyTorch alone takes to load the file and to export it.
+SHARE = 2
+"""Times that all processes together may take the CPU time that PyTorch alone takes to load the file and to export it.
 
-12 s where that takes 8. Measured in the same run: seconds differ by two between machines, and where a core's sibling is
-busy.
+1.2 on a quiet machine. Measured in the same run: seconds differ by two between machines, and with what else a core's
+sibling does, which may change from one measurement to the next.
 """
 BYTES = 3 << 30  # of the largest process
 
