@@ -190,7 +190,7 @@ def thresholds(
     excess = _excess(op, x)
     if excess is None:
         return None
-    most = op.weight[0].size // 2 + 1
+    most = (op.weight[0].size + excess) // 2 + 1  # beyond what (dot + excess) / 2 reaches
     values = np.arange(-most, most + 1)
     t = np.repeat((2 * values - excess).astype(np.float32)[:, None], y.channels, axis=1)
     for tile in before:

@@ -40,10 +40,15 @@ def every_dot(graph: Graph, group: Group) -> Array:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_thresholds_are_the_arithmetic_itself(seed: int) -> None:
-    """For each value and channel the comparison of integers is what the ops' own references say."""
+@pytest.mark.parametrize("channels", [8, 3, 1])
+def test_thresholds_are_the_arithmetic_itself(seed: int, channels: int) -> None:
+    """For each value and channel the comparison of integers is what the ops' own references say.
+
+    What is filled up of an odd number of channels adds one to a sum for each tap of a channel.
+    """
     b = Builder(seed)
-    value = conv(b, 8, 40)
+    value = conv(b, channels, 40, window=Window((3, 3)))
+    excess = channels % 2 * 9
     ops = [
         ChannelAffine(b.floats(40) / 3, np.round(b.floats(40) * 2)),
         PReLU(np.abs(b.floats(40))),
@@ -60,7 +65,7 @@ def test_thresholds_are_the_arithmetic_itself(seed: int) -> None:
     tensor = dots.T.astype(np.float32)[None, :, :, None]  # [1, C, values, 1]
     for op in ops:
         tensor = op.reference(tensor)
-    negative = (dots // 2 < found.limit) ^ found.flip
+    negative = ((dots + excess) // 2 < found.limit) ^ found.flip
     assert ((tensor[0, :, :, 0] < 0) == negative.T).all()
 
 
