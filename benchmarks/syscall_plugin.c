@@ -4,37 +4,13 @@
 // since the program began, goes to the file as a u64 in the machine's byte order. It serves programs that are not ours,
 // which have no function to mark: an interpreted one can call getppid around what is to be counted. Counts whole
 // translation blocks as they are entered; a system call always ends one. For one emulated thread.
-//
-// The functions of QEMU's interface are declared here as in r2b_edge/runners/qemu_plugin.c.
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_info_t;
-enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_CB_RW_REGS };
-typedef void (*tb_translated)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-typedef void (*tb_executed)(unsigned int vcpu, void *user);
-typedef void (*at_exit)(qemu_plugin_id_t id, void *user);
-typedef void (*system_call)(qemu_plugin_id_t id, unsigned int vcpu, int64_t number, uint64_t a1, uint64_t a2,
-                            uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8);
-
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_translated call);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, tb_executed call, enum qemu_plugin_cb_flags flags,
-                                          void *user);
-void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t id, system_call call);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, at_exit call, void *user);
-
-EXPORT extern int qemu_plugin_version;
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv);
-
-EXPORT int qemu_plugin_version = R2B_PLUGIN_VERSION;
+#include "qemu_plugin.h"
 
 static int64_t marker = -1;
 static uint64_t executed;

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +15,7 @@ import click
 
 from r2b_edge import progress
 from r2b_edge.errors import InputError, MismatchError, R2BError, ToolMissingError
+from r2b_edge.options import as_json, at_least, model_options, numbers, samples_option
 from r2b_edge.version import __version__
 from r2b_edge.wording import printable
 
@@ -77,93 +77,6 @@ def main() -> None:
     """Deploy binary neural networks from PyTorch: TFLite with LCE ops, and C for Arm."""
 
 
-def _shapes(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> Any:
-    try:
-        shapes = tuple(tuple(int(size) for size in text.split(",")) for text in texts)
-    except ValueError:
-        raise click.BadParameter(
-            "a shape is whole numbers with commas, such as 1,3,32,32"
-        ) from None
-    return shapes or None
-
-
-def _numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    try:
-        return None if text is None else tuple(float(number) for number in text.split(","))
-    except ValueError:
-        raise click.BadParameter("numbers with commas, such as 0.5 or 0.5,0.25,1") from None
-
-
-def _at_least(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    return int(text) if text is not None and text.isdecimal() else text
-
-
-def model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """MODEL and what says how it is read, the same for every command that takes one: it gets `model` and `load`."""
-
-    @functools.wraps(command)
-    def bundled(
-        *,
-        input_shape: tuple[tuple[int, ...], ...] | None,
-        factory: str | None,
-        allow_pickle: bool,
-        source_dir: Path | None,
-        **others: Any,
-    ) -> None:
-        from r2b_edge.frontend import LoadOptions
-
-        load = LoadOptions(
-            input_shape=input_shape,
-            model=factory,
-            allow_pickle=allow_pickle,
-            source_dir=source_dir,
-        )
-        command(load=load, **others)
-
-    options = (
-        click.argument("model", type=click.Path(path_type=Path)),
-        click.option(
-            "--input-shape",
-            multiple=True,
-            callback=_shapes,
-            metavar="1,3,32,32",
-            help="One for each input.",
-        ),
-        click.option(
-            "--model",
-            "factory",
-            metavar="FILE:CALLABLE",
-            help="What makes the nn.Module of a state_dict or safetensors file. Runs that file.",
-        ),
-        click.option(
-            "--allow-pickle",
-            is_flag=True,
-            help="Unpickle what MODEL holds. Runs any code that its author put there.",
-        ),
-        click.option(
-            "--source-dir",
-            type=click.Path(path_type=Path),
-            help="A folder with the Python modules that MODEL needs.",
-        ),
-        click.option(
-            "--binarize-weights",
-            is_flag=True,
-            help="Take the sign of real weights that meet a binary input, times mean|w|.",
-        ),
-    )
-    for option in reversed(options):
-        bundled = option(bundled)
-    return bundled
-
-
-samples_option = click.option(
-    "--samples",
-    type=click.Path(path_type=Path),
-    help="X.npy in the model's layout, X.npz by name for several inputs; default: 8 seeded.",
-)
-as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
-
-
 @main.command()
 @model_options
 @click.option(
@@ -178,7 +91,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
 @click.option(
     "--require-binary",
     metavar="N|PATTERN",
-    callback=_at_least,
+    callback=at_least,
     help="Fail unless N layers, or all whose name matches, are binary.",
 )
 @click.option("--name", help="The model's name in C.")
@@ -216,13 +129,13 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print exactly on
 )  # fmt: skip
 @click.option(
     "--input-scale",
-    callback=_numbers,
+    callback=numbers,
     metavar="S[,S,S]",
     help="Multiply the input by it (one, or one a channel) within the exported network.",
 )
 @click.option(
     "--input-offset",
-    callback=_numbers,
+    callback=numbers,
     metavar="O[,O,O]",
     help="Add it to the input, after the scale.",
 )

@@ -41,6 +41,7 @@ PACKAGES=(
     "cmake                 cmake"
     "ninja-build           ninja"
     "ccache                ccache"
+    "llvm                  llvm-mca"
     "git                   git"
     "ca-certificates       /etc/ssl/certs/ca-certificates.crt"
     "qemu-user             qemu-aarch64"

@@ -66,7 +66,7 @@ class Kernel:
         fits: False for shapes that it cannot do.
         wins: False for shapes that another kernel, of this family or of one behind it, does faster.
         tiles: the epilogue's operations that it can do.
-        takes: False for epilogues that it cannot do although it can do their operations.
+        takes: False for epilogues that it cannot do, or not exactly enough, although it can do their operations.
         in_place: True if an output map may take the input's place: each pixel is read before it is written.
         trails: True if it computes pixel by pixel in raster order and reads a pixel's window before it writes the
             pixel, so that its output may begin where its input does if the window allows it (see in_place.py).

@@ -345,7 +345,7 @@ REGISTRY: tuple[Kernel, ...] = (
         NHWC, _OUT, winograd.fields, winograd.workspace, winograd.fits,
         headers=("r2b_fconv_winograd_neon.h", "r2b_fconv_winograd_neon_input.h"),
         others=("r2b_winograd_neon.S", "r2b_winograd_inputs_neon.S"), fuse=winograd.fuse, wins=winograd.wins,
-        by_rows=True, rows_at_once=winograd.TILE, split=winograd.share, exact=False,
+        takes=winograd.takes, by_rows=True, rows_at_once=winograd.TILE, split=winograd.share, exact=False,
     ),
     Kernel(
         "maxpool_neon", MaxPool, "neon", "r2b_pool", "r2b_maxpool_neon.c",

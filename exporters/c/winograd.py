@@ -13,7 +13,7 @@ from r2b_edge.exporters.c.kernel import Split
 from r2b_edge.exporters.c.layout import chw
 from r2b_edge.exporters.c.lut4 import Fusion
 from r2b_edge.graph.graph import Array, TensorType
-from r2b_edge.ops import FloatConv, Op
+from r2b_edge.ops import Clip, FloatConv, Op
 from r2b_edge.ops.base import Floats
 
 if TYPE_CHECKING:  # it imports the registry's kernels
@@ -57,6 +57,15 @@ def wins(op: Op, x: TensorType, y: TensorType) -> bool:
     _, height, width = chw(y)
     tiles = (height // TILE) * (width // TILE)
     return tiles >= LEAST_TILES[op.weight.shape[2]] and y.channels >= 2 * GROUP
+
+
+def takes(op: Op, x: TensorType, y: TensorType, tiles: Sequence[Tile]) -> bool:
+    """False where so little may be left of sums that their rounding is large beside it: a clip of both sides, tanh."""
+    clips = [tile.node.op for tile in tiles if tile.node is not None and tile.kind == "CLIP"]
+    bounded = any(
+        isinstance(clip, Clip) and np.isfinite([clip.low, clip.high]).all() for clip in clips
+    )
+    return not bounded and not {"CALL", "SIGMOID"} & {tile.kind for tile in tiles}
 
 
 def generator(size: int) -> NDArray[np.float64]:

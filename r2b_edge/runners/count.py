@@ -193,7 +193,7 @@ def compile_plugin(qemu: Path, folder: Path, source: bytes) -> Path:
     Args:
         qemu: what will load it.
         folder: where it goes.
-        source: C, for which R2B_PLUGIN_VERSION is defined.
+        source: C, for which R2B_PLUGIN_VERSION is defined, and which finds qemu_plugin.h.
 
     Raises:
         ToolMissingError: no compiler, or one without a C library.
@@ -203,7 +203,10 @@ def compile_plugin(qemu: Path, folder: Path, source: bytes) -> Path:
     if release is None:
         raise ToolMissingError(f"cannot tell the version of {qemu} from {line!r}")
     interface = 2 if int(release[1]) >= 9 else 1
-    build = ["-std=c11", "-O2", "-shared", "-fPIC", f"-DR2B_PLUGIN_VERSION={interface}"]
+    header = resources.files("r2b_edge.runners").joinpath("qemu_plugin.h").read_bytes()
+    (folder / "qemu_plugin.h").write_bytes(header)
+    build = ["-std=c11", "-O2", "-shared", "-fPIC", f"-I{folder}"]
+    build += [f"-DR2B_PLUGIN_VERSION={interface}"]
     done = subprocess.run(
         [find.tool("gcc"), *build, "-x", "c", "-", "-o", folder / _PLUGIN],
         input=source,

@@ -6,9 +6,6 @@
 // order in which the threads began. Counts whole translation blocks as they are entered: a call and a
 // return always end a block, so that the first thread's count at a marker is exact. Another thread, which
 // has let the first one go on, may be a few instructions from where it sleeps, in which it is not counted.
-//
-// The few functions of QEMU's plug-in interface that are used are declared here, because distributions
-// ship no header. They are the same in interface version 1 (QEMU up to 8.2) and 2 (from 9.0 on).
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,27 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_info_t;
-enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_CB_RW_REGS };
-typedef void (*tb_translated)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-typedef void (*tb_executed)(unsigned int vcpu, void *user);
-typedef void (*at_exit)(qemu_plugin_id_t id, void *user);
-
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_translated call);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, tb_executed call, enum qemu_plugin_cb_flags flags,
-                                          void *user);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, at_exit call, void *user);
-
-EXPORT extern int qemu_plugin_version;
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv);
-
-EXPORT int qemu_plugin_version = R2B_PLUGIN_VERSION;
+#include "qemu_plugin.h"
 
 static uint64_t marker;
 enum { MOST_THREADS = 256 };

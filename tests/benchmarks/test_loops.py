@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,9 +47,9 @@ def test_what_the_plugin_writes(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.skipif(shutil.which("llvm-mca") is None, reason="llvm-mca is not installed")
-def test_cycles() -> None:
+def test_cycles(require_tool: Callable[..., None]) -> None:
     """EOR and CNT wait for each other: on any core more cycles than one a round, and fewer than twenty."""
+    require_tool("llvm-mca")
     chain = loops.Loop(
         0, ("eor\tv0.16b, v0.16b, v1.16b", "cnt\tv0.16b, v0.16b", "b.ne\t0 <f>"), 100
     )

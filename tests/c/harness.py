@@ -213,7 +213,6 @@ class Models:
 
     def __init__(self, programs: Sequence[Program], toolchain: Toolchain, folder: Path) -> None:
         self.toolchain = toolchain
-        self.name, self.has_threads = toolchain.name, toolchain.has_threads
         self._folder = folder
         self.names = frozenset(p.name for p in programs)
         self._index = {p.name: i for i, p in enumerate(programs)}

@@ -29,7 +29,8 @@ def rows(kernel: Kernel, seed: int) -> Graph:
     outputs: list[str] = []
     pairs = 0
     is_pool = kernel.op in pools
-    while pairs < (2 * ROWS_A_KERNEL if is_pool else 3 * ROWS_A_KERNEL // 2):
+    some_refused = is_pool or not kernel.exact
+    while pairs < (2 * ROWS_A_KERNEL if some_refused else 3 * ROWS_A_KERNEL // 2):
         pool = kernel.op if is_pool else pools[pairs % 2]
         own = KERNEL_LAYERS.get(kernel.name, LAYERS[kernel.op])
         made = (makers[pairs % 2] if is_pool else own)(b)

@@ -13,11 +13,11 @@ import torch
 from examples.nets import r2b_resnet18, randomize
 from r2b_edge import save
 
-SHARE = 2
+SHARE = 1.5
 """Times that all processes together may take the CPU time that PyTorch alone takes to load the file and to export it.
 
 1.2 on a quiet machine. Measured in the same run: seconds differ by two between machines, and with what else a core's
-sibling does, which may change from one measurement to the next.
+sibling does. That may change from one measurement to the next: of two tries one has to hold.
 """
 BYTES = 3 << 30  # of the largest process
 
@@ -44,13 +44,18 @@ torch.onnx.export(torch.export.load(sys.argv[1]), dynamo=True, verbose=False)
 @pytest.mark.slow
 def test_resnet18(tmp_path: Path) -> None:
     save(randomize(r2b_resnet18(), 0), torch.zeros(1, 3, 224, 224), tmp_path / "net.pt2")
-    before = used(PYTORCH, str(tmp_path / "net.pt2"))[1]
-    arguments = (str(tmp_path / "net.pt2"), str(tmp_path / "model.onnx"))
-    binary, seconds, kilobytes = used(CODE, *arguments)
-    after = used(PYTORCH, str(tmp_path / "net.pt2"))[1]
-    assert binary.strip() == "16"
-    assert seconds < SHARE * (before + after) / 2
-    assert kilobytes << 10 < BYTES
+    shares = []
+    for _ in range(2):
+        before = used(PYTORCH, str(tmp_path / "net.pt2"))[1]
+        arguments = (str(tmp_path / "net.pt2"), str(tmp_path / "model.onnx"))
+        binary, seconds, kilobytes = used(CODE, *arguments)
+        after = used(PYTORCH, str(tmp_path / "net.pt2"))[1]
+        assert binary.strip() == "16"
+        assert kilobytes << 10 < BYTES
+        shares.append(2 * seconds / (before + after))
+        if shares[-1] < SHARE:
+            return
+    pytest.fail(f"{shares} of what PyTorch takes")
 
 
 def used(code: str, *arguments: str) -> tuple[str, float, int]:

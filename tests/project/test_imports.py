@@ -26,7 +26,16 @@ STAGE = {
     "report": 7,
 }
 # They join the stages, so they may import all of them, and no stage may import them.
-JOINTS = {"__init__", "__main__", "checking", "cli", "inspection", "pipeline", "progress"}
+JOINTS = {
+    "__init__",
+    "__main__",
+    "checking",
+    "cli",
+    "inspection",
+    "options",
+    "pipeline",
+    "progress",
+}
 # Rooms that may not import each other although both belong to one stage.
 STRANGERS = [("exporters.c", "exporters.tflite")]
 
