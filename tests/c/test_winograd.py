@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from r2b_edge.exporters.c import Program, build_program, winograd
 from r2b_edge.graph.graph import Array, Graph
-from r2b_edge.ops import FloatConv, Window
+from r2b_edge.ops import Clip, FloatConv, Op, Unary, Window
 
 from .harness import TOOLCHAINS, Builder, Models, Target
 from .watch import filled
@@ -138,3 +138,21 @@ def test_rounding_is_what_the_report_says(
                 worst[exact] = max(worst[exact], error / np.abs(want).max())
     assert worst[True] < worst[False] <= LIMIT
     assert worst[False] <= 8 * worst[True]
+
+
+@pytest.mark.parametrize(
+    ("behind", "kernel"),
+    [
+        (Clip(0.0, np.inf), "fconv_winograd_neon"),
+        (Clip(-1.0, 1.0), "fconv_neon"),
+        (Unary("Tanh"), "fconv_neon"),
+    ],
+)
+def test_not_where_little_of_the_sums_may_be_left(behind: Op, kernel: str) -> None:
+    b = Builder()
+    window = Window((7, 7), (2, 2), (3, 3, 3, 3))
+    x = b.input(1, 3, SIDE, SIDE)
+    made = b.add(FloatConv(filters(7), np.zeros(16, np.float32), window), x)
+    graph = b.done(b.add(behind, made))
+    program = build_program(graph, Target(families=("neon", "portable")), "clipped", {})
+    assert [step.kernel for step in program.steps] == [kernel]
