@@ -63,7 +63,7 @@ def find_step(cone: Cone, channels: int) -> FoundStep | FoundStairs | str:
     points, out, rounding = _sampled(cone, channels)
     if not np.isfinite(out).all():
         return "its values are not finite"
-    levels = _levels(out, rounding)
+    levels = _levels(points, out, rounding)
     if levels is None:
         return "its value is constant"
     low, high = levels
@@ -112,7 +112,7 @@ def _firm(
 def find_stairs(cone: Cone, channels: int) -> FoundStairs | None:
     """The stairs that the cone computes, a value at a single point (sign(0) = 0) being one of its own; or None."""
     points, out, rounding = _sampled(cone, channels)
-    if not np.isfinite(out).all() or _levels(out, rounding) is None:
+    if not np.isfinite(out).all() or _levels(points, out, rounding) is None:
         return None
     found = _stairs(cone, points, out, rounding)
     return None if isinstance(found, str) else found
@@ -133,10 +133,13 @@ def _magnitude(cone: Cone, values: dict[str, Array]) -> NDArray[np.float64]:
     return np.asarray(np.max(computed, axis=0), dtype=np.float64)
 
 
-def _levels(out: NDArray[np.float64], rounding: NDArray[np.float64]) -> tuple[float, float] | None:
-    """The two levels, each taken where rounding is least; None if there are no two.
+def _levels(
+    points: Points, out: NDArray[np.float64], rounding: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """The two levels, each taken where rounding is least, and there at the smallest argument; None if there are no two.
 
-    A level within rounding of a whole number is that number.
+    In x + (sign(x) - x) all x below an ulp of 1 have the same bound, but the smallest are lost in the sum altogether. A
+    level within rounding of a whole number is that number.
     """
     small = rounding <= ROUNDING * LEVEL_RANGE
     if not small.any():
@@ -147,7 +150,8 @@ def _levels(out: NDArray[np.float64], rounding: NDArray[np.float64]) -> tuple[fl
     found = []
     for level in (low, high):
         near = np.abs(out - level) <= (high - low) / 4
-        at = np.unravel_index(np.where(near, rounding, np.inf).argmin(), out.shape)
+        least = near & (rounding == rounding[near].min())
+        at = np.unravel_index(np.where(least, np.abs(points), np.inf).argmin(), out.shape)
         value, whole = float(out[at]), round(float(out[at]))
         slack = LEVEL_TOLERANCE * (high - low) + float(rounding[at])
         found.append(float(whole) if abs(value - whole) <= slack else value)
